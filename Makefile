@@ -1,0 +1,39 @@
+# Everything sets itself up in .venv; nothing but Python 3.11+, make and a package index is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint types wheel bench clean
+
+demo: .venv/offline
+	@test -f .demo/promptlib.toml || $(BIN)/promptlib init .demo
+	@$(BIN)/promptlib --project .demo build banking/intent "My card was stolen in Lisbon, please stop it!" --explain
+
+test: .venv/dev
+	$(BIN)/python -m pytest
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev
+	$(BIN)/mypy
+
+wheel: .venv/dev
+	PYTHON=$(PYTHON) BUILD=$(BIN)/python sh .ci/prove-wheel
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/offline: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Setting up .venv (a few minutes the first time) ..."
+	@$(INSTALL) torch
+	@$(INSTALL) --editable '.[offline]'
+	@touch $@
+
+.venv/dev: .venv/offline
+	@$(INSTALL) --editable '.[offline,dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv .demo build dist *.egg-info

@@ -1,0 +1,167 @@
+"""`promptlib build`: a prompt on stdout, its report on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .output import json_option, open_project, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from promptlib.prompt import Prompt
+    from promptlib.templating.template import Template
+
+
+@click.command()
+@click.argument("template")
+@click.argument("query", required=False)
+@click.option(
+    "-i",
+    "-p",
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Fill an input; NAME=@FILE reads it from a file. Lists and objects are JSON.",
+)
+@click.option("--store", metavar="NAME", help="Take examples from another store.")
+@click.option("-k", type=click.IntRange(min=0), help="Show at most this many examples.")
+@click.option("--budget", type=click.IntRange(min=1), metavar="TOKENS", help="The prompt's limit.")
+@click.option(
+    "--reserve",
+    type=click.IntRange(min=0),
+    metavar="TOKENS",
+    help="Room within the budget that is kept for the answer.",
+)
+@click.option("--model", help="The language model that the prompt is for.")
+@click.option("--encoding", help="Count by this encoding: o200k_base or cl100k_base.")
+@click.option("--strategy", help="How examples are ranked: auto, similar or random.")
+@click.option("--order", help="How they stand: nearest-last, nearest-first, edges or shuffled.")
+@click.option("--seed", type=int, help="For random ranking and shuffled order.")
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A JSON file with the conversation so far, as chat messages.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "messages", "openai"]),
+    default="text",
+    help="Transcript, list of messages, or whole request body.",
+)
+@click.option("--explain", is_flag=True, help="Show on stderr which examples were chosen and why.")
+@json_option
+@click.pass_context
+def build(
+    ctx: click.Context, /, template: str, query: str | None, inputs: tuple[str, ...],
+    history: Path | None, form: str, explain: bool, as_json: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Build a prompt from TEMPLATE with the best examples that fit.
+
+    QUERY fills the template's query input; "-" or a pipe reads it from stdin. The prompt goes to
+    stdout, a line about it to stderr.
+
+    \b
+    promptlib build banking/intent "My card was stolen"
+    promptlib build banking/intent "Where is my card?" -k 4 --budget 300 --explain
+    echo "I lost my PIN" | promptlib build banking/intent --format openai
+    promptlib build banking/intent "Top up failed" --json | jq .tokens
+    """
+    project = open_project(ctx)
+    loaded = project.registry.get(template)
+    values = read_inputs(inputs, loaded)
+    waiting = [name for name in loaded.query_inputs[:1] if name not in values]
+    if query == "-" or (query is None and waiting and not sys.stdin.isatty()):
+        query = _stdin()
+    prompt = project.build(template, query, inputs=values, history=_history(history), **options)
+    if as_json:
+        print_json(prompt.to_dict())
+    else:
+        click.echo(_formatted(prompt, form))
+    if explain:
+        _explain(prompt)
+    say(prompt.report() if sys.stderr.isatty() else _without_hint(prompt))
+
+
+def _without_hint(prompt: Prompt) -> str:
+    return "\n".join([prompt.summary(), *(f"note: {note}" for note in prompt.notes)])
+
+
+def _formatted(prompt: Prompt, form: str) -> str:
+    if form == "text":
+        return prompt.text
+    messages = prompt.messages or ({"role": "user", "content": prompt.text},)
+    if form == "messages":
+        return json.dumps(messages, ensure_ascii=False, indent=2)
+    body: dict[str, Any] = {"model": prompt.manifest["model"], "messages": messages}
+    if prompt.reserve:
+        body["max_completion_tokens"] = prompt.reserve
+    return json.dumps(body, ensure_ascii=False, indent=2)
+
+
+def _explain(prompt: Prompt) -> None:
+    kept = sorted(prompt.examples, key=lambda example: example.rank)
+    shown = [[e.rank, e.similarity, e.tokens, e.label, "kept", e.example.id] for e in kept]
+    near = [d for d in prompt.dropped if d.tokens is not None or d.rank <= len(kept) + 4]
+    shown += [[d.rank, d.similarity, d.tokens, d.label, str(d.reason), d.id] for d in near]
+    columns = ["rank", "similarity", "tokens", "label", "", "id"]
+    print_table(columns, sorted(shown, key=lambda row: row[0]), err=True)
+    if hidden := len(prompt.dropped) - len(near):
+        say(f"and {hidden} more candidates beyond k")
+
+
+def _stdin() -> str:
+    data = sys.stdin.buffer.read()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"stdin is not UTF-8 (byte {error.start})") from None
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def read_inputs(pairs: tuple[str, ...], template: Template) -> dict[str, Any]:
+    """Read NAME=VALUE and NAME=@FILE; values of inputs that aren't text are JSON."""
+    types = {name: spec.type for name, spec in template.inputs.items()}
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise click.UsageError(f"--input {pair!r} is not NAME=VALUE")
+        if name in values:
+            raise click.UsageError(f"--input {name} is given twice")
+        text = _file_text(Path(value[1:])) if value.startswith("@") else value
+        if types.get(name) in (None, "string"):
+            values[name] = text
+            continue
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            raise click.UsageError(f"--input {name} must be {types[name]}, as JSON") from None
+    return values
+
+
+def _history(file: Path | None) -> list[Any] | None:
+    if file is None:
+        return None
+    try:
+        messages = json.loads(_file_text(file))
+    except ValueError as error:
+        raise click.ClickException(f"{file}: not JSON: {error}") from None
+    if not isinstance(messages, list):
+        raise click.ClickException(f"{file}: must be a list of messages")
+    return messages
+
+
+def _file_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise click.ClickException(f"can't read {file}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{file} is not UTF-8 (byte {error.start})") from None

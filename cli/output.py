@@ -1,0 +1,125 @@
+"""What commands share in speaking: data on stdout, talk on stderr, progress where someone looks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from promptlib.project import Project, ProjectProgress
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+
+
+def say(text: str, *, fg: str | None = None) -> None:
+    """Tell the user something that isn't data."""
+    click.secho(text, err=True, fg=fg)
+
+
+def print_json(value: Any) -> None:
+    """Print data for a program to read."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, err: bool = False
+) -> None:
+    """Print a table: drawn on a terminal, tab-separated in a pipe. Numbers stand to the right."""
+    stream = sys.stderr if err else sys.stdout
+    cells = [["" if cell is None else _plain(cell) for cell in row] for row in rows]
+    if not stream.isatty():
+        for line in [list(columns), *cells]:
+            click.echo("\t".join(" ".join(cell.split()) for cell in line), err=err)
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        right = all(isinstance(row[number], int | float | None) for row in rows)
+        table.add_column(
+            column, justify="right" if right else "left", overflow="fold" if right else "ellipsis",
+            no_wrap=True,
+        )  # fmt: skip
+    for line in cells:
+        table.add_row(*(Text(" ".join(cell.split())) for cell in line))
+    Console(stderr=err).print(table)
+
+
+def open_project(context: click.Context) -> Project:
+    """Open the project that --project names, with a progress bar for long work."""
+    import promptlib
+
+    progress, close = _progress()
+    context.call_on_close(close)
+    project: Project = promptlib.open(context.find_root().obj, progress=progress)
+    return project
+
+
+def _progress() -> tuple[ProjectProgress, Any]:
+    """Make a progress bar that appears with the first report; a pipe gets one line at the end."""
+    if not sys.stderr.isatty():
+        return _one_line, lambda: None
+    bars: dict[str, Any] = {}
+    shown: list[Any] = []
+
+    def report(what: str, done: int, total: int) -> None:
+        if not shown:
+            shown.append(_bar())
+            shown[0].start()
+        if what not in bars:
+            bars[what] = shown[0].add_task(what, total=total)
+        shown[0].update(bars[what], completed=done, total=total)
+
+    def close() -> None:
+        for bar in shown:
+            bar.stop()
+
+    return report, close
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("rows"), TimeRemainingColumn(), console=Console(stderr=True),
+    )  # fmt: skip
+
+
+def _one_line(what: str, done: int, total: int) -> None:
+    if done == total:
+        say(f"{what}: {total:,} rows")
+
+
+def _plain(cell: Any) -> str:
+    return f"{cell:.5g}" if isinstance(cell, float) else str(cell)
+
+
+@contextmanager
+def logging_to_stderr() -> Iterator[None]:
+    """Show the library's warnings as talk."""
+    import logging
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("promptlib")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

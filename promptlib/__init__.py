@@ -1,0 +1,83 @@
+"""promptlib: prompts with the best few-shot examples that fit.
+
+>>> import promptlib
+>>> project = promptlib.open(".")
+>>> prompt = project.build("banking/intent", "my card was stolen")
+
+Everything public is listed here and loaded when it is first used.
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any
+
+from promptlib.version import __version__
+
+if TYPE_CHECKING:
+    from promptlib.budget.fit import fit_examples as fit_examples
+    from promptlib.budget.tokens import TokenCounter as TokenCounter
+    from promptlib.embedding.embedder import Embedder as Embedder
+    from promptlib.errors import BadExamplesError as BadExamplesError
+    from promptlib.errors import BudgetError as BudgetError
+    from promptlib.errors import ConfigError as ConfigError
+    from promptlib.errors import EmbedderError as EmbedderError
+    from promptlib.errors import EncodingError as EncodingError
+    from promptlib.errors import ExampleError as ExampleError
+    from promptlib.errors import ExampleNotFoundError as ExampleNotFoundError
+    from promptlib.errors import InputsError as InputsError
+    from promptlib.errors import ModelNotFoundError as ModelNotFoundError
+    from promptlib.errors import PromptlibError as PromptlibError
+    from promptlib.errors import ReadOnlyError as ReadOnlyError
+    from promptlib.errors import StaleIndexError as StaleIndexError
+    from promptlib.errors import StoreError as StoreError
+    from promptlib.errors import StoreNotFoundError as StoreNotFoundError
+    from promptlib.errors import TemplateError as TemplateError
+    from promptlib.errors import TemplateNotFoundError as TemplateNotFoundError
+    from promptlib.errors import TemplateSyntaxError as TemplateSyntaxError
+    from promptlib.example import Example as Example
+    from promptlib.index.vector import ExampleIndex as ExampleIndex
+    from promptlib.project import Project as Project
+    from promptlib.project import open_project
+    from promptlib.prompt import Prompt as Prompt
+    from promptlib.selection.strategies import select_examples as select_examples
+    from promptlib.store.store import ExampleStore as ExampleStore
+    from promptlib.templating.registry import TemplateRegistry as TemplateRegistry
+    from promptlib.templating.template import Template as Template
+
+    open = open_project
+
+_ERRORS = (
+    "BadExamplesError", "BudgetError", "ConfigError", "EmbedderError", "EncodingError",
+    "ExampleError", "ExampleNotFoundError", "InputsError", "ModelNotFoundError", "PromptlibError",
+    "ReadOnlyError", "StaleIndexError", "StoreError", "StoreNotFoundError", "TemplateError",
+    "TemplateNotFoundError", "TemplateSyntaxError",
+)  # fmt: skip
+
+_HOMES = {
+    "Embedder": "embedding.embedder",
+    "Example": "example",
+    "ExampleIndex": "index.vector",
+    "ExampleStore": "store.store",
+    "Project": "project",
+    "Prompt": "prompt",
+    "Template": "templating.template",
+    "TemplateRegistry": "templating.registry",
+    "TokenCounter": "budget.tokens",
+    "fit_examples": "budget.fit",
+    "open": "project",
+    "select_examples": "selection.strategies",
+} | dict.fromkeys(_ERRORS, "errors")
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'promptlib' has no attribute {name!r}")
+    module = _import_module(f"promptlib.{_HOMES[name]}")
+    value = getattr(module, "open_project" if name == "open" else name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""Counting tokens and fitting examples into a budget."""

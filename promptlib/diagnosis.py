@@ -1,0 +1,173 @@
+"""Look at an installation and a project: what works, what doesn't, and what would mend it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from promptlib.embedding.loading import cache_folder
+from promptlib.embedding.source import find_model, not_found
+from promptlib.errors import PromptlibError
+from promptlib.project import Project, open_project
+from promptlib.store.database import Database
+from promptlib.store.files import read_jsonl
+
+PACKAGES = (
+    "promptlib", "jinja2", "tiktoken", "sentence-transformers", "torch", "faiss-cpu",
+    "onnxruntime", "onnx", "tokenizers", "sqlalchemy", "pydantic", "click",
+)  # fmt: skip
+
+TRIAL_ROWS = 20
+"""Rows of a starter that a trial prompt is built from when its store isn't imported yet."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `fix` says what would mend it, if anything is wrong."""
+
+    what: str
+    status: Literal["ok", "note", "wrong"]
+    detail: str
+    fix: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """Give plain data."""
+        return asdict(self)
+
+
+def diagnose(path: Path | str = ".") -> Iterator[Finding]:
+    """Go through everything that a first prompt needs; nothing is changed."""
+    yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")
+    yield _packages()
+    try:
+        project = open_project(path)
+    except PromptlibError as error:
+        yield Finding("project", "wrong", str(error), "promptlib init")
+        return
+    yield Finding("project", "ok", str(project.root))
+    checks: tuple[tuple[str, Callable[[Project], Finding]], ...] = (
+        ("database", _database),
+        ("templates", _templates),
+        ("stores", _stores),
+        ("embedding model", _model),
+        ("first prompt", _first_prompt),
+    )
+    for what, check in checks:
+        try:
+            yield check(project)
+        except PromptlibError as error:
+            yield Finding(what, "wrong", str(error))
+
+
+def _packages() -> Finding:
+    found, missing = [], []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        fix = f"pip install {' '.join(missing)}"
+        return Finding("packages", "wrong", f"missing: {', '.join(missing)}", fix)
+    return Finding("packages", "ok", ", ".join(found))
+
+
+def _database(project: Project) -> Finding:
+    database = project.database
+    if not database.exists:
+        if database.read_only:
+            return Finding("database", "wrong", f"{database.path} can't be made: no write access",
+                           "make the folder writable, or set PROMPTLIB_DATABASE")  # fmt: skip
+        return Finding("database", "ok", f"{database.path}, made on first use")
+    with database.read():
+        pass
+    size = database.path.stat().st_size / 1e6
+    mode = ", read-only" if database.read_only else ""
+    return Finding("database", "ok", f"{database.path}, {size:.1f} MB{mode}")
+
+
+def _templates(project: Project) -> Finding:
+    names = project.registry.list()
+    if not names:
+        folder = project.registry.folder
+        return Finding("templates", "wrong", f"there are none in {folder}", "promptlib init")
+    broken = []
+    for name in names:
+        try:
+            project.registry.get(name)
+        except PromptlibError as error:
+            broken.append(str(error))
+    if broken:
+        return Finding("templates", "wrong", "\n".join(broken), "mend the lines named")
+    return Finding("templates", "ok", ", ".join(names))
+
+
+def _stores(project: Project) -> Finding:
+    parts = []
+    for name in project.store_names():
+        store = project.find_store(name)
+        parts.append(
+            f"{name} ({len(store):,} rows)" if store else f"{name} (starter, not imported)"
+        )
+    if not parts:
+        return Finding("stores", "note", "there are none", "promptlib store import NAME FILE")
+    return Finding("stores", "ok", ", ".join(parts))
+
+
+def _model(project: Project) -> Finding:
+    name = project.config.embedder.model
+    if name == "hashing":
+        return Finding("embedding model", "ok", "hashing: words, no model")
+    source = find_model(name)
+    if source is None:
+        return Finding("embedding model", "wrong", str(not_found(name)))
+    from promptlib.embedding.compile import compiled
+
+    cache = cache_folder()
+    ready = compiled(source, cache)
+    where = f"{name}, {source.place}: {source.folder}"
+    if ready is not None:
+        return Finding("embedding model", "ok", f"{where}; compiled in {ready.folder}")
+    folder = next(f for f in (cache, *cache.parents) if f.exists())
+    if not os.access(folder, os.W_OK):
+        return Finding("embedding model", "note", f"{where}; can't be compiled into {cache}",
+                       "set PROMPTLIB_CACHE to a folder that can be written to")  # fmt: skip
+    return Finding("embedding model", "ok", f"{where}; compiled on first use (some 10 s)")
+
+
+def _first_prompt(project: Project) -> Finding:
+    """Build a prompt from a template with a store, in a copy of its first rows if need be."""
+    for name in project.registry.list():
+        template = project.registry.get(name)
+        spec = template.front.examples
+        only_text = all(s.type == "string" or not s.required for s in template.inputs.values())
+        if spec is None or spec.store is None or not only_text:
+            continue
+        inputs = {n: "a test" for n, s in template.inputs.items() if s.required}
+        with TemporaryDirectory() as folder:
+            trial = _trial(project, spec.store, Path(folder))
+            try:
+                prompt = trial.build(name, inputs=inputs)
+            finally:
+                if trial is not project:
+                    trial.database.close()
+        return Finding("first prompt", "ok", f"{name}: {prompt.summary()}")
+    return Finding("first prompt", "note", "no template names a store and takes only text")
+
+
+def _trial(project: Project, store: str, folder: Path) -> Project:
+    starter = project.starter(store)
+    if project.find_store(store) is not None or starter is None:
+        return project
+    trial = Project(project.root, project.config)
+    trial.database = Database("sqlite:///trial.db", root=folder)
+    trial.index_folder = folder / "index"
+    made = trial.create_store(store, starter.settings)
+    made.add(*read_jsonl(starter.file).examples[:TRIAL_ROWS])
+    return trial

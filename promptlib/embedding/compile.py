@@ -1,0 +1,145 @@
+"""Compile a sentence-transformers model to ONNX, once, into the user's cache.
+
+The compiled model is used only if it gives the original's vectors: at most TOLERANCE apart on the
+probe texts, alone and in company. Otherwise PyTorch goes on doing the work.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from promptlib.embedding.embedder import Embedder
+from promptlib.embedding.onnx import OnnxEmbedder
+from promptlib.embedding.reference import TorchEmbedder, quiet
+from promptlib.embedding.source import ModelSource
+
+log = logging.getLogger(__name__)
+
+TOLERANCE = 1e-4
+
+PROBES = (
+    "hello",
+    "How do I locate my card?",
+    "Ünïcödé, 中文 and emoji 🙂",
+    "a much longer text, so that its neighbours in the batch are padded a good deal; " * 6,
+)
+
+
+def compiled(source: ModelSource, cache: Path) -> OnnxEmbedder | None:
+    """Open the compiled form of a model if the cache has it whole."""
+    try:
+        folder = cache / (cache / "sources" / source.stamp()).read_text()
+        facts = json.loads((folder / "embedder.json").read_text(encoding="utf-8"))
+        if (folder / "model.onnx").stat().st_size == facts["size"]:
+            return OnnxEmbedder(folder)
+    except (OSError, ValueError, KeyError):
+        pass  # not there, or not whole: it will be compiled
+    return None
+
+
+def compile_model(source: ModelSource, cache: Path) -> Embedder:
+    """Compile a model into the cache; returns the original where that can't be done."""
+    from filelock import FileLock
+
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        # Of several processes that start at once, one compiles and the others wait for it.
+        with FileLock(cache / "compile.lock"):
+            if (ready := compiled(source, cache)) is not None:
+                return ready
+            source.check()
+            log.info("compiling %s, once", source.folder)
+            reference = TorchEmbedder(source.folder)
+            return _compile(reference, source, cache) or reference
+    except OSError as error:
+        log.warning(
+            "the embedding model runs on PyTorch: %s can't be written (%s); "
+            "set PROMPTLIB_CACHE to a folder that can",
+            cache,
+            error.strerror,
+        )
+        source.check()
+        return TorchEmbedder(source.folder)
+
+
+def _compile(reference: TorchEmbedder, source: ModelSource, cache: Path) -> OnnxEmbedder | None:
+    work = Path(tempfile.mkdtemp(dir=cache, prefix="compiling-"))
+    try:
+        _export(reference, work)
+        difference = _difference(reference, OnnxEmbedder(work))
+        if difference > TOLERANCE:
+            raise ValueError(f"vectors differ by up to {difference:.1e}")
+        target = cache / reference.fingerprint
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(work, target)
+    except OSError:
+        raise
+    except Exception as error:  # whatever an exporter can't do, the original still can
+        log.warning(
+            "the embedding model runs on PyTorch, it can't be compiled: %s: %s",
+            type(error).__name__,
+            error,
+        )
+        return None
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    stamps = cache / "sources"
+    stamps.mkdir(exist_ok=True)
+    (stamps / source.stamp()).write_text(reference.fingerprint)
+    return OnnxEmbedder(target)
+
+
+def _export(reference: TorchEmbedder, folder: Path) -> None:
+    """Write the whole model, pooling and normalisation included, and all that running it needs."""
+    with quiet():
+        import torch
+
+        class Whole(torch.nn.Module):  # type: ignore[misc, unused-ignore]
+            def __init__(self) -> None:
+                super().__init__()
+                self.model = reference.model
+
+            def forward(self, *tensors: Any) -> Any:
+                out = self.model(dict(zip(inputs, tensors, strict=True)))
+                return torch.nn.functional.normalize(out["sentence_embedding"], dim=-1)
+
+        tokenizer = reference.model.tokenizer
+        sample = tokenizer(list(PROBES[:3]), padding=True, return_tensors="pt")
+        inputs = [name for name in tokenizer.model_input_names if name in sample]
+        axes = {name: {0: "batch", 1: "length"} for name in inputs} | {"embedding": {0: "batch"}}
+        with torch.no_grad():
+            torch.onnx.export(
+                Whole(),
+                tuple(sample[name] for name in inputs),
+                str(folder / "model.onnx"),
+                input_names=inputs,
+                output_names=["embedding"],
+                dynamic_axes=axes,
+                opset_version=17,
+                dynamo=False,
+            )
+    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    facts = {
+        "fingerprint": reference.fingerprint,
+        "dim": reference.dim,
+        "max_tokens": reference.max_tokens,
+        "prompts": reference.prompts,
+        "inputs": inputs,
+        "size": (folder / "model.onnx").stat().st_size,
+    }
+    (folder / "embedder.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+
+
+def _difference(reference: TorchEmbedder, embedder: OnnxEmbedder) -> float:
+    expected = reference.embed(PROBES)
+    alone = np.concatenate([embedder.embed([text]) for text in PROBES])
+    together = embedder.embed(PROBES)
+    return float(max(np.abs(expected - alone).max(), np.abs(expected - together).max()))

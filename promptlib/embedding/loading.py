@@ -1,0 +1,107 @@
+"""Load an embedder by name: from wherever it is, compiled if it can be, when it is used."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from promptlib.embedding.embedder import Embedder, HashingEmbedder, Kind, Progress, Vectors
+from promptlib.embedding.source import find_model, not_found
+
+
+def cache_folder() -> Path:
+    """Say where compiled models are kept: PROMPTLIB_CACHE, or the user's cache folder."""
+    if chosen := os.environ.get("PROMPTLIB_CACHE"):
+        return Path(chosen) / "embedders"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("promptlib") / "embedders"
+
+
+def load_embedder(model: str, cache: Path | None = None) -> Embedder:
+    """Load an embedding model: "hashing", a folder, or a name on the Hugging Face hub.
+
+    The first load of a model compiles it (some 10 s); later ones don't import PyTorch. Raises
+    ModelNotFoundError when the model is nowhere to be found.
+    """
+    if model == "hashing":
+        return HashingEmbedder()
+    from promptlib.embedding.compile import compile_model, compiled
+
+    cache = cache or cache_folder()
+    source = find_model(model)
+    if source is None:
+        _fetch(model)
+        source = find_model(model)
+        if source is None:
+            raise not_found(model, ", nor is it a sentence-transformers model on the hub")
+    return compiled(source, cache) or compile_model(source, cache)
+
+
+class LazyEmbedder:
+    """An embedder by name that is loaded when something is embedded, or its fingerprint asked."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self._lock = threading.Lock()
+        self._loaded: Embedder | None = None
+
+    @property
+    def loaded(self) -> Embedder:
+        """The embedder itself; raises EmbedderError if it can't be loaded."""
+        if self._loaded is None:
+            with self._lock:
+                if self._loaded is None:
+                    self._loaded = load_embedder(self.model)
+        return self._loaded
+
+    @property
+    def fingerprint(self) -> str:
+        """See Embedder."""
+        return self.loaded.fingerprint
+
+    @property
+    def dim(self) -> int:
+        """See Embedder."""
+        return self.loaded.dim
+
+    def embed(
+        self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
+    ) -> Vectors:
+        """See Embedder."""
+        return self.loaded.embed(texts, kind=kind, progress=progress)
+
+
+def _fetch(model: str) -> None:
+    """Bring a model from the hub into its cache, or say at once why not."""
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+        raise not_found(model, " and HF_HUB_OFFLINE forbids to fetch it")
+    if not _hub_answers():
+        raise not_found(model, " and the Hugging Face hub can't be reached")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        snapshot_download(
+            model if "/" in model else f"sentence-transformers/{model}",
+            ignore_patterns=["onnx/*", "openvino/*", "*.h5", "*.ot", "*.msgpack"],
+        )
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise not_found(model, f" and couldn't be fetched ({reason})") from error
+
+
+def _hub_answers() -> bool:
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    try:
+        with urlopen(Request(endpoint, method="HEAD"), timeout=3):
+            return True
+    except HTTPError:
+        return True
+    except (OSError, ValueError):
+        return False

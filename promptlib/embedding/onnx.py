@@ -1,0 +1,97 @@
+"""Run a sentence-transformers model on ONNX Runtime: compiled once, then without PyTorch."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from promptlib.embedding.embedder import Kind, Progress, Vectors, unit_rows
+
+BATCH = 64
+"""Texts of similar length that go through the model together."""
+
+
+class OnnxEmbedder:
+    """A compiled model: `model.onnx`, `tokenizer.json` and `embedder.json` in one folder.
+
+    The session is made on first use and made anew in a forked child, whose copy of the parent's
+    thread pool is dead.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        facts = json.loads((folder / "embedder.json").read_text(encoding="utf-8"))
+        self.folder = folder
+        self.fingerprint: str = facts["fingerprint"]
+        self.dim: int = facts["dim"]
+        self.max_tokens: int = facts["max_tokens"]
+        self.prompts: dict[str, str] = facts["prompts"]
+        self._inputs: list[str] = facts["inputs"]
+        self._lock = threading.Lock()
+        self._loaded: tuple[Any, Any] | None = None
+        self._pid = os.getpid()
+
+    def embed(
+        self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
+    ) -> Vectors:
+        """Embed texts; returns float32 (n, dim), unit rows. Longer texts are cut at max_tokens."""
+        tokenizer, session = self._load()
+        prompt = self.prompts.get(kind, "")
+        encoded = tokenizer.encode_batch_fast([prompt + text for text in texts])
+        lengths = np.fromiter((len(e.ids) for e in encoded), dtype=np.int64, count=len(encoded))
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        by_length = np.argsort(lengths, kind="stable")
+        for start in range(0, len(texts), BATCH):
+            part = by_length[start : start + BATCH]
+            feed = self._feed([encoded[i] for i in part], int(lengths[part].max()))
+            vectors[part] = session.run(None, feed)[0]
+            if progress is not None:
+                progress(start + len(part), len(texts))
+        return unit_rows(vectors)
+
+    def warm(self) -> None:
+        """Load the model now rather than at the first text."""
+        self._load()
+
+    def _feed(self, encoded: list[Any], width: int) -> dict[str, np.ndarray[Any, Any]]:
+        ids = np.zeros((len(encoded), width), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, encoding in enumerate(encoded):
+            ids[row, : len(encoding.ids)] = encoding.ids
+            mask[row, : len(encoding.ids)] = 1
+        feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        return {name: feed[name] for name in self._inputs}
+
+    def _load(self) -> tuple[Any, Any]:
+        if self._pid != os.getpid():
+            self._lock, self._loaded, self._pid = threading.Lock(), None, os.getpid()
+        if self._loaded is None:
+            with self._lock:
+                if self._loaded is None:
+                    self._loaded = (self._tokenizer(), open_session(self.folder / "model.onnx"))
+        return self._loaded
+
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(self.max_tokens)
+        return tokenizer
+
+
+def open_session(model: Path | bytes) -> Any:
+    """Open an ONNX Runtime session on the processor."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # Two threads answer one short query fastest; more of them wait for each other.
+    options.intra_op_num_threads = min(os.cpu_count() or 1, 4)
+    source = model if isinstance(model, bytes) else str(model)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

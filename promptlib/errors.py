@@ -1,0 +1,123 @@
+"""Everything that promptlib raises on purpose.
+
+PromptlibError
+├── ConfigError              promptlib.toml, store.toml or an argument is wrong
+├── MissingDependencyError   an optional package is needed and not installed
+├── ExampleError             a value can't be an example or a message
+├── StoreError
+│   ├── StoreNotFoundError
+│   ├── ExampleNotFoundError
+│   ├── BadExamplesError     a file has lines that can't be examples: every one is listed
+│   └── ReadOnlyError        a write to a project that can't be written
+├── EmbedderError
+│   └── ModelNotFoundError   no folder, cache, package or hub has the embedding model
+├── StaleIndexError          rows have no vectors for this embedder and none can be made here
+├── TemplateError
+│   ├── TemplateNotFoundError
+│   ├── TemplateSyntaxError
+│   └── InputsError          inputs missing, unknown or of the wrong type: all of them at once
+├── EncodingError            no tokenizer for this model or encoding
+└── BudgetError              the prompt doesn't fit even without examples
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+class PromptlibError(Exception):
+    """Base of all errors that promptlib raises on purpose; `str(error)` is written for the user."""
+
+
+class ConfigError(PromptlibError):
+    """A configuration file or an argument is wrong."""
+
+
+class MissingDependencyError(PromptlibError):
+    """An optional package is needed and not installed."""
+
+
+class ExampleError(PromptlibError, ValueError):
+    """A value can't be an example or a message."""
+
+
+class StoreError(PromptlibError):
+    """Something is wrong with an example store."""
+
+
+class StoreNotFoundError(StoreError, LookupError):
+    """No example store has this name."""
+
+
+class ExampleNotFoundError(StoreError, LookupError):
+    """No example in the store has this id."""
+
+
+class BadExamplesError(StoreError, ValueError):
+    """A file has lines that can't be examples.
+
+    `problems` holds (line number, reason) for every one of them.
+    """
+
+    def __init__(self, source: str, problems: Sequence[tuple[int, str]], hint: str = "") -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        lines = [f"{source}:{number}: {reason}" for number, reason in self.problems]
+        super().__init__("\n".join([*lines, hint] if hint else lines))
+
+
+class ReadOnlyError(StoreError):
+    """The project can't be written to."""
+
+
+class EmbedderError(PromptlibError):
+    """The embedding model can't be loaded or used."""
+
+
+class ModelNotFoundError(EmbedderError, LookupError):
+    """No folder, cache, package or hub has the embedding model."""
+
+
+class StaleIndexError(PromptlibError):
+    """Rows have no vectors for this embedder and none can be made here."""
+
+
+class TemplateError(PromptlibError):
+    """A template can't be read or rendered."""
+
+
+class TemplateNotFoundError(TemplateError, LookupError):
+    """No template has this name."""
+
+
+class TemplateSyntaxError(TemplateError):
+    """A template or its front matter can't be parsed."""
+
+
+class InputsError(TemplateError, ValueError):
+    """Inputs are missing, unknown or of the wrong type; the message names all of them."""
+
+
+class EncodingError(PromptlibError, LookupError):
+    """No tokenizer is known for a model or encoding."""
+
+
+class BudgetError(PromptlibError):
+    """The prompt is over its budget even without examples.
+
+    `fixed` is what it costs without them, `available` the budget less the reserve, in tokens.
+    """
+
+    def __init__(self, message: str, *, fixed: int, available: int) -> None:
+        self.fixed = fixed
+        self.available = available
+        super().__init__(message)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Say which known words are near `word`, or else which exist: the tail of an error message."""
+    names = sorted(known)
+    if near := get_close_matches(word, names, n=3, cutoff=0.5):
+        return f"did you mean {' or '.join(repr(name) for name in near)}?"
+    return f"there are: {', '.join(names)}" if names else "there are none yet"

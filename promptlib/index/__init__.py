@@ -1,0 +1,1 @@
+"""Replicas of a store that find examples."""

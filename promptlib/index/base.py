@@ -1,0 +1,166 @@
+"""The base of an index: an immutable, memory-mapped copy of a store's rows at one revision.
+
+One folder per generation, one pointer file that is renamed last: a reader sees an old base or a
+new one, never half of one. No pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import shutil
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptlib.embedding.embedder import Vectors
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+POINTER = "current"
+FILES = ("vectors.faiss", "keys.npy", "texts.npy", "label_codes.npy", "ids.npy", "labels.json")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a replica is a copy of. Only a state that the store knows can be caught up from."""
+
+    uid: str
+    revision: int
+    token: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as parallel arrays: what `build` needs of a row without asking the database."""
+
+    keys: NDArray[np.int64]
+    ids: NDArray[np.str_]
+    labels: NDArray[np.int32]  # codes into label_names; -1 for none
+    label_names: tuple[str, ...]
+    texts: NDArray[np.uint64]  # the first half of the hash of the text: counts distinct ones
+    vectors: Vectors
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True)
+class Base:
+    """Rows with a FAISS index over their vectors."""
+
+    origin: Origin
+    rows: Rows
+    faiss_index: Any
+
+    @cached_property
+    def positions(self) -> dict[int, int]:
+        """Row key -> position; made on the first change only."""
+        return {int(key): position for position, key in enumerate(self.rows.keys)}
+
+
+def make_base(origin: Origin, rows: Rows) -> Base:
+    """Index rows exactly, by inner product: the cosine, since they have length 1."""
+    import faiss
+
+    index = faiss.IndexFlatIP(rows.vectors.shape[1])
+    index.add(rows.vectors)
+    return Base(origin, rows, index)
+
+
+def save_base(base: Base, folder: Path) -> None:
+    """Write a generation and point at it; older ones are removed."""
+    import faiss
+
+    name = f"{base.origin.revision}-{secrets.token_hex(4)}"
+    work = folder / f"{name}.part"
+    work.mkdir(parents=True)
+    try:
+        faiss.write_index(base.faiss_index, str(work / "vectors.faiss"))
+        rows = base.rows
+        arrays: dict[str, NDArray[Any]] = {
+            "keys": rows.keys, "texts": rows.texts, "label_codes": rows.labels, "ids": rows.ids,
+        }  # fmt: skip
+        for stem, array in arrays.items():
+            np.save(work / f"{stem}.npy", array, allow_pickle=False)
+        (work / "labels.json").write_text(json.dumps(rows.label_names), encoding="utf-8")
+        facts = {
+            "format": FORMAT,
+            "origin": asdict(base.origin),
+            "checksums": {file: _checksum(work / file) for file in FILES},
+        }
+        (work / "base.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+        os.rename(work, folder / name)
+        pointer = folder / f"{POINTER}.{name}"
+        pointer.write_text(name)
+        os.replace(pointer, folder / POINTER)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    # A process that still reads an older generation keeps its mapped files until it lets go.
+    for other in folder.iterdir():
+        if other.is_dir() and other.name != name:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def open_base(folder: Path, fingerprint: str) -> Base | None:
+    """Map the current generation; None when there is none that is whole and of this embedder."""
+    import faiss
+
+    if not (folder / POINTER).is_file():
+        return None
+    try:
+        here = folder / (folder / POINTER).read_text().strip()
+        facts = json.loads((here / "base.json").read_text(encoding="utf-8"))
+        origin = Origin(**facts["origin"])
+        if facts["format"] != FORMAT or origin.fingerprint != fingerprint:
+            raise ValueError("it is of another format or embedder")
+        if damaged := [f for f in FILES if _checksum(here / f) != facts["checksums"][f]]:
+            raise ValueError(f"{', '.join(damaged)} damaged")
+        index = faiss.read_index(str(here / "vectors.faiss"), faiss.IO_FLAG_MMAP_IFC)
+        keys, texts, codes, ids = (
+            np.load(here / f"{stem}.npy", mmap_mode="r", allow_pickle=False)
+            for stem in ("keys", "texts", "label_codes", "ids")
+        )
+        names = tuple(json.loads((here / "labels.json").read_text(encoding="utf-8")))
+        vectors = _stored_vectors(index)
+        return Base(origin, Rows(keys, ids, codes, names, texts, vectors), index)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        log.warning("the index in %s can't be used (%s): it is built again", folder, error)
+        return None
+
+
+def label_codes(labels: Sequence[str | None]) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """Number labels by their order; -1 stands for no label."""
+    names = tuple(sorted({label for label in labels if label is not None}))
+    numbers = {name: code for code, name in enumerate(names)}
+    codes = [-1 if label is None else numbers[label] for label in labels]
+    return np.array(codes, dtype=np.int32), names
+
+
+def _stored_vectors(index: Any) -> Vectors:
+    """View the vectors that a flat index holds, without copying them."""
+    import faiss
+
+    if not index.ntotal:
+        return np.zeros((0, index.d), dtype=np.float32)
+    flat: Vectors = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
+    return flat.reshape(index.ntotal, index.d)
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
+    with path.open("rb") as file:
+        while part := file.read(1 << 22):
+            checksum = zlib.crc32(part, checksum)
+    return checksum

@@ -1,0 +1,207 @@
+"""What an index answers from: a base, the rows changed since, and which rows are alive.
+
+A State never changes. Catching up makes the next one, so readers need no lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptlib.embedding.embedder import Vectors
+from promptlib.hint import Volume
+from promptlib.index.base import Base, Origin, Rows
+
+DIGITS = 5
+"""Similarities are rounded to this many digits and ties break by id, so that threads, batches and
+the order of insertion never change a prompt."""
+
+MARGIN = 16
+"""Candidates fetched beyond those asked for, so that a tie at the end is seen whole."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The nearest rows to a query, best first, as parallel arrays."""
+
+    keys: NDArray[np.int64]
+    ids: tuple[str, ...]
+    labels: tuple[str | None, ...]
+    similarity: NDArray[np.float64]
+    """The cosine with the query, rounded to DIGITS."""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @classmethod
+    def none(cls) -> Candidates:
+        """No candidates."""
+        return cls(np.zeros(0, np.int64), (), (), np.zeros(0))
+
+
+@dataclass(frozen=True)
+class State:
+    """A store's retrievable rows as of `origin`."""
+
+    origin: Origin
+    base: Base
+    delta: Rows
+    alive: NDArray[np.bool_]
+    """Of each base row, then each delta row."""
+    pending: int
+    """Rows that can't be found because they have no vector for this embedder."""
+
+    def __len__(self) -> int:
+        return int(self.alive.sum())
+
+    @property
+    def changed(self) -> int:
+        """How many rows differ from the base: what catching up has cost so far."""
+        base_rows = len(self.base.rows)
+        return len(self.delta) + base_rows - int(self.alive[:base_rows].sum())
+
+    def nearest(self, query: Vectors, k: int) -> Candidates:
+        """Find the k nearest rows to a unit vector (dim,); fewer when there are fewer."""
+        count = len(self)
+        k, fetch = min(k, count), min(k + MARGIN, count)
+        while True:
+            positions = self._fetch(query, fetch)
+            # FAISS's sums depend on its kernel; these don't, so that equal texts score equal.
+            exact = self._vectors(positions).astype(np.float64) * query.astype(np.float64)
+            similarity = exact.sum(axis=1).round(DIGITS)
+            ids = self._gather(positions, self.base.rows.ids, self.delta.ids)
+            order = np.lexsort((ids, -similarity))
+            tie_is_whole = fetch == count or (
+                k > 0 and similarity[order[k - 1]] - similarity[order[-1]] > 2 * 10**-DIGITS
+            )
+            if tie_is_whole or k == 0:
+                break
+            fetch = min(fetch * 4, count)
+        order = order[:k]
+        return Candidates(
+            keys=self._gather(positions[order], self.base.rows.keys, self.delta.keys),
+            ids=tuple(ids[order].tolist()),
+            labels=tuple(self._label(int(position)) for position in positions[order]),
+            similarity=similarity[order],
+        )
+
+    @cached_property
+    def volume(self) -> Volume:
+        """Count what the advice hint asks about."""
+        base_rows = len(self.base.rows)
+        counts: dict[str, int] = {}
+        parts = ((self.base.rows, self.alive[:base_rows]), (self.delta, self.alive[base_rows:]))
+        for rows, alive in parts:
+            codes = rows.labels[alive]
+            tally = np.bincount(codes[codes >= 0], minlength=len(rows.label_names))
+            for name, number in zip(rows.label_names, tally.tolist(), strict=True):
+                counts[name] = counts.get(name, 0) + number
+        texts = np.concatenate([rows.texts[alive] for rows, alive in parts])
+        return Volume(
+            rows=len(self),
+            distinct=len(np.unique(texts)),
+            classes={name: number for name, number in sorted(counts.items()) if number},
+        )
+
+    def _fetch(self, query: Vectors, count: int) -> NDArray[np.int64]:
+        """Find positions among base and delta: at least the `count` nearest of each."""
+        faiss = _faiss()
+        # OpenMP's setting is the calling thread's own; one thread is fastest for one query.
+        faiss.omp_set_num_threads(1)
+        base_rows = len(self.base.rows)
+        wanted = min(count, int(self.alive[:base_rows].sum()))
+        found: Any = np.zeros(0, dtype=np.int64)
+        if wanted:
+            parameters = faiss.SearchParameters(sel=self._selector) if self._selector else None
+            found = self.base.faiss_index.search(query[None], wanted, params=parameters)[1][0]
+        changed = np.flatnonzero(self.alive[base_rows:])
+        if len(changed) > count:
+            scores = self.delta.vectors[changed] @ query
+            changed = changed[np.argpartition(-scores, count)[:count]]
+        return np.concatenate([found, changed + base_rows])
+
+    @cached_property
+    def _selector(self) -> Any:
+        alive = self.alive[: len(self.base.rows)]
+        if alive.all():
+            return None
+        bits = np.packbits(alive, bitorder="little")
+        selector = _faiss().IDSelectorBitmap(bits)
+        selector.bits_owner = bits  # FAISS keeps the address only
+        return selector
+
+    def _vectors(self, positions: NDArray[np.int64]) -> Vectors:
+        vectors: Vectors = self._gather(positions, self.base.rows.vectors, self.delta.vectors)
+        return vectors
+
+    def _gather(self, positions: NDArray[np.int64], base: Any, delta: Any) -> Any:
+        if not len(self.delta):
+            return base[positions]
+        in_base = positions < len(base)
+        out = np.empty((len(positions), *base.shape[1:]), np.result_type(base.dtype, delta.dtype))
+        out[in_base] = base[positions[in_base]]
+        out[~in_base] = delta[positions[~in_base] - len(base)]
+        return out
+
+    def _label(self, position: int) -> str | None:
+        rows = self.base.rows
+        if position >= len(rows):
+            position, rows = position - len(rows), self.delta
+        code = rows.labels[position]
+        return rows.label_names[code] if code >= 0 else None
+
+
+def _faiss() -> Any:
+    import faiss  # its own type hints describe the C++ side, not the Python one
+
+    return faiss
+
+
+def no_rows(dim: int) -> Rows:
+    """Rows that aren't any."""
+    return Rows(
+        keys=np.zeros(0, np.int64),
+        ids=np.zeros(0, np.dtype("U1")),
+        labels=np.zeros(0, np.int32),
+        label_names=(),
+        texts=np.zeros(0, np.uint64),
+        vectors=np.zeros((0, dim), np.float32),
+    )
+
+
+def caught_up(
+    state: State, origin: Origin, changed: Sequence[int], rows: Rows, pending: int
+) -> State:
+    """Apply changes: the rows with these keys die, and `rows` are their new versions."""
+    alive = state.alive.copy()
+    base_rows = len(state.base.rows)
+    gone = [state.base.positions[key] for key in changed if key in state.base.positions]
+    alive[gone] = False
+    alive[base_rows:] &= ~np.isin(state.delta.keys, np.asarray(changed, dtype=np.int64))
+    kept = alive[base_rows:]
+    delta = _joined(state.delta, kept, rows)
+    alive = np.concatenate([alive[:base_rows], np.ones(len(delta), dtype=np.bool_)])
+    return State(origin, state.base, delta, alive, pending)
+
+
+def _joined(old: Rows, kept: NDArray[np.bool_], new: Rows) -> Rows:
+    names = tuple(sorted({*old.label_names, *new.label_names}))
+    numbers = {name: code for code, name in enumerate(names)}
+
+    def codes(rows: Rows) -> NDArray[np.int32]:
+        table = np.array([*(numbers[name] for name in rows.label_names), -1], dtype=np.int32)
+        return table[rows.labels]  # code -1 reads the last entry
+
+    return Rows(
+        keys=np.concatenate([old.keys[kept], new.keys]),
+        ids=np.concatenate([old.ids[kept], new.ids]),
+        labels=np.concatenate([codes(old)[kept], codes(new)]),
+        label_names=names,
+        texts=np.concatenate([old.texts[kept], new.texts]),
+        vectors=np.concatenate([old.vectors[kept], new.vectors]),
+    )

@@ -1,0 +1,204 @@
+"""The embedding index of a store: a replica that catches up with it and can be thrown away."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, and_, select
+
+from promptlib.embedding.embedder import Embedder, Progress, Vectors
+from promptlib.errors import StaleIndexError
+from promptlib.index.base import (
+    Base,
+    Origin,
+    Rows,
+    label_codes,
+    make_base,
+    open_base,
+    save_base,
+)
+from promptlib.index.state import Candidates, State, caught_up, no_rows
+from promptlib.store.store import ExampleStore
+from promptlib.store.tables import examples, revisions, vectors
+from promptlib.store.vectors import embedder_key, read_vectors
+
+log = logging.getLogger(__name__)
+
+SHORTLIST = 64
+"""How many candidates a search finds unless told otherwise."""
+
+REBUILD_SHARE, REBUILD_ROWS = 0.05, 5_000
+"""A new base is built when more than this share of it, or more rows than this, have changed."""
+
+PENDING_PAUSE = 1.0
+"""Seconds between two looks for vectors that another process is still making."""
+
+
+class ExampleIndex:
+    """Finds the examples nearest to a query.
+
+    It keeps (store uid, revision, that revision's token) and catches up only from a state that the
+    store knows. Otherwise, and when its files are missing, damaged or of another embedder, it is
+    built again from the store's vectors. It never answers from anything else.
+    """
+
+    def __init__(
+        self, store: ExampleStore, embedder: Embedder | None = None, folder: Path | None = None
+    ) -> None:
+        self.store = store
+        self.embedder = embedder or store.embedder
+        self.folder = folder
+        self._state: State | None = None
+        self._looked = 0.0
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+    def __len__(self) -> int:
+        return len(self.refresh())
+
+    def search(self, query: str | Vectors, k: int = SHORTLIST) -> Candidates:
+        """Find the k nearest examples to a text, or to a unit vector (dim,)."""
+        vector = self.embedder.embed([query], kind="query")[0] if isinstance(query, str) else query
+        return self.refresh().nearest(vector, k)
+
+    def refresh(self, connection: Connection | None = None) -> State:
+        """Catch up with the store, in the snapshot of `connection` if there is one."""
+        if connection is None:
+            with self.store.database.read() as connection:
+                return self.refresh(connection)
+        if self._pid != os.getpid():  # a forked child opens its own
+            self._state, self._lock, self._pid = None, threading.Lock(), os.getpid()
+        state = self._state
+        now = self.store.state(connection)
+        if state is not None and state.origin.revision > now.revision:
+            connection.rollback()  # this snapshot is older than another thread's: take a new one
+            now = self.store.state(connection)
+        origin = Origin(now.uid, now.revision, now.token, self.embedder.fingerprint)
+        if state is not None and state.origin == origin and not self._should_look(state):
+            return state
+        with self._lock:
+            self._state = self._caught_up(connection, now.key, origin)
+            self._looked = time.monotonic()
+            return self._state
+
+    def embed_missing(self, progress: Progress | None = None) -> int:
+        """Embed rows that have no vector for this embedder; returns how many texts.
+
+        One process does it while others go on without those rows. Raises StaleIndexError when
+        nothing can be found because the vectors are missing and can't be written.
+        """
+        pending = self.refresh().pending
+        if not pending:
+            return 0
+        if self.store.database.read_only:
+            raise StaleIndexError(
+                f"{pending:,} rows of store {self.store.name!r} have no vectors for this embedder, "
+                "and the project is read-only; open it once where it can be written to"
+            )
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(f"{self.store.database.path}.embedding", timeout=0):
+                made = self.store.embed_missing(progress)
+        except Timeout:
+            log.info("%s rows are being embedded by another process", f"{pending:,}")
+            return 0
+        self._looked = 0.0
+        self.refresh()
+        return made
+
+    def _should_look(self, state: State) -> bool:
+        return state.pending > 0 and time.monotonic() - self._looked > PENDING_PAUSE
+
+    def _caught_up(self, connection: Connection, store: int, origin: Origin) -> State:
+        state = self._state or self._opened(origin)
+        if state is None or state.pending or not _known(connection, store, state.origin, origin):
+            return self._built(connection, store, origin)
+        if state.origin == origin:
+            return state
+        changed = examples.c.revision > state.origin.revision
+        keys, rows, pending = _read_rows(connection, store, origin, self.embedder.dim, changed)
+        state = caught_up(state, origin, keys, rows, pending)
+        if state.changed > min(REBUILD_SHARE * len(state.base.rows), REBUILD_ROWS):
+            return self._built(connection, store, origin)
+        return state
+
+    def _opened(self, origin: Origin) -> State | None:
+        base = open_base(self.folder, origin.fingerprint) if self.folder else None
+        if base is None:
+            return None
+        alive = np.ones(len(base.rows), dtype=np.bool_)
+        return State(base.origin, base, no_rows(self.embedder.dim), alive, pending=0)
+
+    def _built(self, connection: Connection, store: int, origin: Origin) -> State:
+        dim = self.embedder.dim
+        _, rows, pending = _read_rows(connection, store, origin, dim)
+        base = make_base(origin, rows)
+        if self.folder is not None and not pending:
+            _save(base, self.folder)
+        alive = np.ones(len(rows), dtype=np.bool_)
+        return State(origin, base, no_rows(dim), alive, pending)
+
+
+def _known(connection: Connection, store: int, seen: Origin, now: Origin) -> bool:
+    """Whether what was seen is a state on the way to where the store is now."""
+    if (seen.uid, seen.fingerprint) != (now.uid, now.fingerprint) or seen.revision > now.revision:
+        return False
+    query = select(revisions.c.token).where(
+        revisions.c.store == store, revisions.c.number == seen.revision
+    )
+    return connection.scalar(query) == seen.token
+
+
+def _read_rows(
+    connection: Connection, store: int, origin: Origin, dim: int, changed: Any = None
+) -> tuple[list[int], Rows, int]:
+    """Read rows by id: the keys of all, those that can be found, and how many lack a vector.
+
+    Without `changed`, a condition, only rows that prompts may show are read.
+    """
+    usable = and_(examples.c.status == "approved", ~examples.c.deleted)
+    embedder = embedder_key(connection, origin.fingerprint)
+    with_vectors = examples.outerjoin(
+        vectors,
+        and_(vectors.c.embedder == embedder, vectors.c.text_hash == examples.c.text_hash),
+    )
+    columns = examples.c.key, examples.c.id, examples.c.label, examples.c.text_hash
+    query = (
+        select(*columns, vectors.c.vector, usable.label("usable"))
+        .select_from(with_vectors)
+        .where(examples.c.store == store, usable if changed is None else changed)
+        .order_by(examples.c.id)
+    )
+    found = connection.execute(query).all()
+    live = [row for row in found if row.usable and row.vector is not None]
+    codes, names = label_codes([row.label for row in live])
+    rows = Rows(
+        keys=np.array([row.key for row in live], dtype=np.int64),
+        ids=np.array([row.id for row in live], dtype=np.str_),
+        labels=codes,
+        label_names=names,
+        texts=np.array([int(row.text_hash[:16], 16) for row in live], dtype=np.uint64),
+        vectors=read_vectors([row.vector for row in live], dim),
+    )
+    return [row.key for row in found], rows, sum(bool(row.usable) for row in found) - len(live)
+
+
+def _save(base: Base, folder: Path) -> None:
+    """Keep a base for other processes; where that can't be done, it serves this one alone."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock", timeout=0):
+            save_base(base, folder)
+    except Timeout:
+        pass  # another process is saving the same
+    except OSError as error:
+        log.info("the index isn't kept: %s can't be written (%s)", folder, error.strerror)

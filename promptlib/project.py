@@ -1,0 +1,318 @@
+"""A project: stores, templates, indexes and the embedder by name, and `build`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from promptlib.budget.models import context_window
+from promptlib.budget.tokens import TokenCounter
+from promptlib.config import ProjectConfig, find_project, read_config
+from promptlib.embedding.embedder import Embedder, Progress
+from promptlib.embedding.loading import LazyEmbedder
+from promptlib.errors import ConfigError, InputsError, StoreNotFoundError, did_you_mean
+from promptlib.example import Message, retrieval_text
+from promptlib.index.state import Candidates
+from promptlib.index.vector import SHORTLIST, ExampleIndex
+from promptlib.prompt import Prompt, Settings, Shortlist, build_prompt
+from promptlib.selection.strategies import Strategy
+from promptlib.store.database import Database
+from promptlib.store.files import read_jsonl
+from promptlib.store.importing import ImportReport, import_examples
+from promptlib.store.settings import StoreSettings
+from promptlib.store.starter import Starter
+from promptlib.store.store import ExampleStore
+from promptlib.templating.frontmatter import ExamplesSpec
+from promptlib.templating.registry import TemplateRegistry
+from promptlib.templating.template import Template
+
+DEFAULT_K = 8
+
+Encoding = str | TokenCounter | Callable[[str], int]
+"""An encoding's name, a counter, or any function from text to a number of tokens."""
+
+ProjectProgress = Callable[[str, int, int], None]
+"""Called with (what is going on, done, total) during long work."""
+
+
+class Project:
+    """The parts of a project folder, each opened when it is first used; safe to share by threads.
+
+    Open one with `promptlib.open`.
+    """
+
+    def __init__(
+        self, root: Path, config: ProjectConfig, *, progress: ProjectProgress | None = None
+    ) -> None:
+        self.root = root
+        self.config = config
+        self.registry = TemplateRegistry(root / config.templates)
+        url = os.environ.get("PROMPTLIB_DATABASE") or config.database
+        self.database = Database(url, root=root)
+        self.index_folder = root / ".promptlib" / "index"
+        self._progress = progress
+        self._indexes: dict[str, ExampleIndex] = {}
+        self._lock = threading.RLock()
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The embedder of the project; its model is loaded when something is embedded."""
+        return LazyEmbedder(self.config.embedder.model)
+
+    # -- stores ----------------------------------------------------------------------------------
+
+    def store_names(self) -> list[str]:
+        """List the stores of the database and the starters not imported yet."""
+        names = set(self.starters())
+        if self.database.exists:
+            names.update(ExampleStore.names(self.database))
+        return sorted(names)
+
+    def starters(self) -> dict[str, Starter]:
+        """Find the stores that come as files: name -> starter."""
+        folder = self.root / self.config.example_stores
+        found = (Starter(file.parent) for file in sorted(folder.glob("*/examples.jsonl")))
+        return {starter.name: starter for starter in found}
+
+    def starter(self, name: str) -> Starter | None:
+        """Find the files that a store was or will be made from."""
+        starter = Starter(self.root / self.config.example_stores / name)
+        return starter if starter.file.is_file() else None
+
+    def find_store(self, name: str) -> ExampleStore | None:
+        """Find a store in the database; None for one that isn't there, or not wholly yet."""
+        store = ExampleStore(self.database, name, self.embedder)
+        if not store.exists:
+            return None
+        # Until its first import is whole, a starter's store is as good as not there.
+        return None if self.starter(name) and store.state().is_new else store
+
+    def store(self, name: str) -> ExampleStore:
+        """Open a store; a starter is imported on first use. Raises StoreNotFoundError."""
+        store = self.find_store(name)
+        if store is None and self.starter(name):
+            self.sync(name)
+            store = self.find_store(name)
+        if store is None:
+            known = self.store_names()
+            raise StoreNotFoundError(f"no store {name!r}; {did_you_mean(name, known)}")
+        return store
+
+    def create_store(self, name: str, settings: StoreSettings | None = None) -> ExampleStore:
+        """Create an empty store; raises StoreError if the name is taken."""
+        return ExampleStore.create(self.database, name, self.embedder, settings)
+
+    def import_file(
+        self, name: str, path: Path | str, *, skip_bad: bool = False, restore: bool = False
+    ) -> ImportReport:
+        """Merge a JSONL file into a store, which is made if need be.
+
+        Raises BadExamplesError with every bad line, unless `skip_bad`; then nothing has changed.
+        """
+        file = read_jsonl(path, skip_bad=skip_bad)
+        store = self.store(name) if name in self.store_names() else self.create_store(name)
+        return import_examples(
+            store, file, restore=restore, progress=self._reporting(f"importing {name}"),
+            reason=f"import {Path(path).name}",
+        )  # fmt: skip
+
+    def sync(self, name: str) -> ImportReport:
+        """Merge a store's starter file into it, making the store if need be."""
+        starter = self.starter(name)
+        if starter is None:
+            raise StoreNotFoundError(
+                f"store {name!r} has no file {self.config.example_stores}/{name}/examples.jsonl"
+            )
+        return starter.sync(self.database, self.embedder, self._reporting(f"importing {name}"))
+
+    def index(self, name: str) -> ExampleIndex:
+        """Open the index of a store, with every row's vector in place."""
+        index = self._indexes.get(name)
+        if index is None:
+            with self._lock:
+                index = self._indexes.get(name)
+                if index is None:
+                    index = self._opened(self.store(name))
+                    self._indexes[name] = index
+        return index
+
+    # -- prompts ---------------------------------------------------------------------------------
+
+    def build(
+        self,
+        template: str,
+        query: str | None = None,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        store: str | None = None,
+        k: int | None = None,
+        budget: int | None = None,
+        reserve: int | None = None,
+        model: str | None = None,
+        encoding: Encoding | None = None,
+        strategy: str | Strategy | None = None,
+        order: str | None = None,
+        seed: int | None = None,
+        history: Sequence[Mapping[str, Any]] | None = None,
+    ) -> Prompt:
+        """Build a prompt. Arguments override front matter, which overrides promptlib.toml.
+
+        `query` fills the template's query input; `history` is a list of chat messages. The budget
+        defaults to the model's context window less the reserve. Raises BudgetError when the prompt
+        doesn't fit without examples, and the errors of templates, stores and inputs.
+        """
+        loaded = self.registry.get(template)
+        given = self._with_query(loaded, query, inputs or {})
+        turns = [Message.from_dict(message).to_dict() for message in history or ()]
+        if turns and "history" not in loaded.uses:
+            raise InputsError(f"template {template!r} doesn't use history")
+        spec = loaded.front.examples or ExamplesSpec()
+        settings = self._settings(
+            loaded, spec, k, budget, reserve, model, encoding, strategy, order, seed
+        )
+        store = store or spec.store
+        if store is None:
+            if used := sorted(loaded.uses - {"history"}):
+                raise ConfigError(
+                    f"template {template!r} uses {', '.join(used)} but names no store; "
+                    "give one, or set examples.store in its front matter"
+                )
+            return build_prompt(loaded, given, settings, history=turns)
+        return self._build_from(store, loaded, given, settings, turns)
+
+    def _build_from(
+        self, store: str, template: Template, inputs: Mapping[str, Any], settings: Settings,
+        history: Sequence[Mapping[str, str]],
+    ) -> Prompt:  # fmt: skip
+        index = self.index(store)
+        needs_search = settings.k > 0 or "candidate_labels" in template.uses
+        vector = None
+        if needs_search:
+            texts = [retrieval_text(inputs[name]) for name in template.query_inputs]
+            if not any(texts):
+                raise InputsError(
+                    f"template {template.name!r} doesn't say which input the examples are chosen "
+                    f"by; set examples.query to one of: {', '.join(template.inputs) or 'none'}"
+                )
+            vector = index.embedder.embed(["\n".join(texts)], kind="query")[0]
+        with self.database.read() as connection:
+            state = index.refresh(connection)
+            found = state.nearest(vector, SHORTLIST) if vector is not None else Candidates.none()
+            shortlist = Shortlist(
+                candidates=found,
+                fetch=lambda keys: index.store.by_keys(keys, connection),
+                labels=tuple(state.volume.classes),
+                volume=state.volume,
+                store=store,
+                origin={
+                    "uid": state.origin.uid,
+                    "revision": state.origin.revision,
+                    "embedder": state.origin.fingerprint,
+                },
+            )
+            seed = index.store.state(connection).seed
+            notes = self._notes(store, seed, len(state), state.pending)
+            return build_prompt(template, inputs, settings, shortlist, history=history, notes=notes)
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    def _settings(
+        self, template: Template, spec: ExamplesSpec, k: int | None, budget: int | None,
+        reserve: int | None, model: str | None, encoding: Encoding | None,
+        strategy: str | Strategy | None, order: str | None, seed: int | None,
+    ) -> Settings:  # fmt: skip
+        front = template.front
+        model = model or front.model or self.config.model
+        k = _first(k, spec.k, DEFAULT_K)
+        reserve = _first(reserve, front.budget.reserve, 0)
+        for name, value in (("k", k), ("reserve", reserve)):
+            if value < 0:
+                raise ConfigError(f"{name} must be 0 or more, not {value}")
+        budget = budget if budget is not None else front.budget.tokens
+        if budget is None:
+            budget = _window(model)
+        if budget <= 0:
+            raise ConfigError(f"budget must be 1 or more, not {budget}")
+        return Settings(
+            k=k,
+            strategy=strategy or spec.strategy or "auto",
+            order=order or spec.order or "nearest-last",
+            seed=_first(seed, spec.seed, 0),
+            budget=budget,
+            reserve=reserve,
+            model=model,
+            counter=_counter(model, encoding),
+        )
+
+    def _with_query(
+        self, template: Template, query: str | None, inputs: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        given = dict(inputs)
+        if query is not None:
+            name = template.query_inputs[0] if template.query_inputs else "query"
+            if name in given:
+                raise InputsError(f"template {template.name!r}: {name!r} is given twice")
+            given[name] = query
+        return template.checked_inputs(given)
+
+    def _opened(self, store: ExampleStore) -> ExampleIndex:
+        index = ExampleIndex(store, folder=self.index_folder / store.name)
+        index.embed_missing(self._reporting(f"embedding {store.name}"))
+        return index
+
+    def _notes(
+        self, name: str, seed: Mapping[str, Any] | None, rows: int, pending: int
+    ) -> list[str]:
+        notes = []
+        if pending:
+            notes.append(f"{pending:,} rows of {name} are not embedded yet and can't be found")
+        elif not rows:
+            notes.append(f"store {name} is empty: the prompt has no examples")
+        starter = self.starter(name)
+        if starter is not None and starter.changed_since(seed):
+            notes.append(
+                f"{starter.file.relative_to(self.root)} has changed since it was imported; "
+                f"merge it with: promptlib store sync {name}"
+            )
+        return notes
+
+    def _reporting(self, what: str) -> Progress | None:
+        report = self._progress
+        return None if report is None else lambda done, total: report(what, done, total)
+
+
+def open_project(path: Path | str = ".", *, progress: ProjectProgress | None = None) -> Project:
+    """Open the project in a folder or the nearest one above it; raises ConfigError.
+
+    `progress` is called with (what, done, total) while a starter is imported.
+    """
+    root = find_project(Path(path))
+    return Project(root, read_config(root), progress=progress)
+
+
+def _first(*values: int | None) -> int:
+    return next(value for value in values if value is not None)
+
+
+def _window(model: str | None) -> int:
+    window = context_window(model) if model is not None else None
+    if window is None:
+        unknown = "no model is set" if model is None else f"{model}'s context window isn't known"
+        raise ConfigError(f"no budget: {unknown}; give a budget in tokens, or a model")
+    return window
+
+
+def _counter(model: str | None, encoding: Encoding | None) -> TokenCounter:
+    if isinstance(encoding, TokenCounter):
+        return encoding
+    if isinstance(encoding, str):
+        return TokenCounter.for_encoding(encoding)
+    if encoding is not None:
+        return TokenCounter(encoding)
+    if model is not None:
+        return TokenCounter.for_model(model)
+    return TokenCounter.for_encoding("o200k_base")

@@ -1,0 +1,368 @@
+"""From a template, its inputs and a shortlist to a prompt: select, fit, order, render."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property, partial
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from promptlib.budget.fit import DropReason, Fit, fit_examples
+from promptlib.budget.models import CountKind
+from promptlib.budget.tokens import TokenCounter
+from promptlib.example import Example
+from promptlib.hint import Hint, Volume, volume_hint
+from promptlib.index.state import Candidates
+from promptlib.selection.ordering import order_examples
+from promptlib.selection.strategies import Strategy, select_examples
+from promptlib.templating.template import Rendered, Template, example_scope
+from promptlib.templating.values import jsonable
+from promptlib.version import __version__
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of a prompt, resolved."""
+
+    k: int
+    strategy: str | Strategy
+    order: str
+    seed: int
+    budget: int
+    reserve: int
+    model: str | None
+    counter: TokenCounter
+
+
+@dataclass(frozen=True)
+class Shortlist:
+    """What retrieval found, and where."""
+
+    candidates: Candidates
+    fetch: Callable[[Sequence[int]], list[Example]]
+    """Row keys -> their examples, in the snapshot that the candidates come from."""
+    labels: tuple[str, ...]
+    volume: Volume
+    store: str
+    origin: Mapping[str, Any]
+    """The manifest's part about the store: uid, revision, embedder."""
+
+
+@dataclass(frozen=True)
+class PromptExample:
+    """An example that the prompt shows."""
+
+    example: Example
+    rank: int
+    """Among the candidates, 1 for the best."""
+    score: float
+    """The strategy's."""
+    similarity: float
+    """The cosine with the query."""
+    label: str | None
+    measure: Callable[[], int] = field(repr=False, compare=False)
+
+    @cached_property
+    def tokens(self) -> int:
+        """What the example costs by itself: the prompt with it alone, less the one without."""
+        return self.measure()
+
+    def __reduce__(self) -> Any:
+        measured = partial(int, self.tokens)  # a render can't be pickled, its result can
+        parts = self.example, self.rank, self.score, self.similarity, self.label, measured
+        return PromptExample, parts
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain data, without the content: the prompt has that."""
+        return {
+            "id": self.example.id,
+            "rank": self.rank,
+            "score": self.score,
+            "similarity": self.similarity,
+            "tokens": self.tokens,
+            "label": self.label,
+        }
+
+
+@dataclass(frozen=True)
+class DroppedExample:
+    """A candidate that the prompt doesn't show, and why."""
+
+    id: str
+    rank: int
+    score: float
+    similarity: float
+    label: str | None
+    tokens: int | None
+    """Its cost, where the choice depended on it."""
+    reason: DropReason
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain data."""
+        return vars(self) | {"reason": str(self.reason)}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A finished prompt: `tokens <= budget - reserve`, counted on exactly what stands here."""
+
+    text: str
+    """The prompt; of a chat template, a transcript to read."""
+    messages: tuple[dict[str, str], ...] | None
+    """What a chat client takes; None for a text template."""
+    tokens: int
+    count_kind: CountKind
+    budget: int
+    reserve: int
+    encoding: str
+    examples: tuple[PromptExample, ...]
+    """In the order of the prompt."""
+    dropped: tuple[DroppedExample, ...]
+    hint: Hint | None
+    notes: tuple[str, ...]
+    """What the caller should know, a sentence each."""
+    manifest: Mapping[str, Any] = field(repr=False)
+
+    def report(self) -> str:
+        """Say in a line what the prompt costs and shows; further lines for notes and hint."""
+        lines = [self.summary(), *(f"note: {note}" for note in self.notes)]
+        if self.hint is not None:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+    def summary(self) -> str:
+        """Say in one line what the prompt costs and shows."""
+        counted = f"{self.encoding}, {self.count_kind}"
+        if self.count_kind == "estimate":
+            counted += f" with {self.manifest['margin']:.0%} margin"
+        room = f"{self.budget - self.reserve:,}"
+        if self.reserve:
+            room += f" ({self.budget:,} less {self.reserve:,} reserved)"
+        parts = [f"{self.tokens:,} tokens of {room}, {counted}"]
+        if self.manifest["store"] is not None:
+            parts.append(f"{len(self.examples)} examples from {self.manifest['store']['name']}")
+            crowded = sum(d.reason is DropReason.OVER_BUDGET for d in self.dropped)
+            if crowded:
+                parts.append(f"{crowded} candidates left out for room")
+        return "; ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give everything as plain data."""
+        return {
+            "text": self.text,
+            "messages": list(self.messages) if self.messages is not None else None,
+            "tokens": self.tokens,
+            "count_kind": self.count_kind,
+            "budget": self.budget,
+            "reserve": self.reserve,
+            "encoding": self.encoding,
+            "examples": [example.to_dict() for example in self.examples],
+            "dropped": [example.to_dict() for example in self.dropped],
+            "hint": self.hint.to_dict() if self.hint is not None else None,
+            "notes": list(self.notes),
+            "manifest": dict(self.manifest),
+        }
+
+
+def build_prompt(
+    template: Template,
+    inputs: Mapping[str, Any],
+    settings: Settings,
+    shortlist: Shortlist | None = None,
+    *,
+    history: Sequence[Mapping[str, str]] = (),
+    notes: Sequence[str] = (),
+) -> Prompt:
+    """Choose, fit and render.
+
+    `inputs` have been checked. Without a shortlist the prompt is zero-shot. Raises BudgetError
+    when it is over its budget without examples, TemplateError when the template fails.
+    """
+    return _Builder(template, inputs, settings, shortlist, history, tuple(notes)).build()
+
+
+class _Builder:
+    """One build: what its steps share."""
+
+    def __init__(
+        self, template: Template, inputs: Mapping[str, Any], settings: Settings,
+        shortlist: Shortlist | None, history: Sequence[Mapping[str, str]], notes: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        self.template = template
+        self.inputs = inputs
+        self.settings = settings
+        self.shortlist = shortlist
+        self.limit = settings.budget - settings.reserve
+        self.notes = notes
+        self.turns = _turns(history)
+        self.fetched: dict[int, tuple[Example, Any]] = {}
+        found = shortlist.candidates if shortlist is not None else None
+        ranking = select_examples(
+            found.similarity if found is not None else np.zeros(0),
+            strategy=settings.strategy,
+            seed=settings.seed,
+        )
+        self.strategy = ranking.strategy
+        self.ranked: list[int] = ranking.positions.tolist()  # rank -> position in the shortlist
+        self.scores: list[float] = ranking.scores.tolist()
+        labels = [found.labels[p] for p in self.ranked] if found is not None else []
+        self.labels = labels
+        # Rank order, each once: the likeliest first.
+        self.candidate_labels = tuple(dict.fromkeys(x for x in labels if x is not None))
+        self.scope = {name: jsonable(value) for name, value in inputs.items()} | {
+            "labels": jsonable(shortlist.labels if shortlist is not None else ()),
+            "candidate_labels": jsonable(self.candidate_labels),
+        }
+        self._keep_turns(0)
+
+    def build(self) -> Prompt:
+        fit = self._fit()
+        shown = order_examples(fit.chosen, self.settings.order, self.settings.seed)
+        rendered = self._render(fit.chosen)
+        dropped = tuple(self._dropped(rank, reason, fit) for rank, reason in fit.dropped.items())
+        settings = self.settings
+        volume = self.shortlist.volume if self.shortlist is not None else None
+        return Prompt(
+            text=rendered.text,
+            messages=rendered.messages,
+            tokens=fit.tokens,
+            count_kind=settings.counter.kind,
+            budget=settings.budget,
+            reserve=settings.reserve,
+            encoding=settings.counter.encoding,
+            examples=tuple(self._chosen(rank, fit) for rank in shown),
+            dropped=dropped,
+            hint=volume_hint(volume, len(shown)) if volume is not None else None,
+            notes=self.notes,
+            manifest=self._manifest(rendered, shown),
+        )
+
+    # -- fitting ---------------------------------------------------------------------------------
+
+    def _fit(self) -> Fit:
+        k = self.settings.k
+        if self.turns and self._count(range(min(k, len(self.ranked)))) > self.limit:
+            # History has the first claim: as many of the newest turns as fit without examples.
+            dropped = bisect_left(range(len(self.turns)), True, key=lambda n: self._fits_without(n))
+            self._keep_turns(dropped)
+            if dropped:
+                self.notes += (
+                    f"{dropped} of {len(self.turns)} turns of history left out for room",
+                )
+        return fit_examples(self.scores, self._count, k=k, limit=self.limit)
+
+    def _fits_without(self, dropped: int) -> bool:
+        self._keep_turns(dropped)
+        return self._count(()) <= self.limit
+
+    def _keep_turns(self, dropped: int) -> None:
+        self.kept_turns = len(self.turns) - dropped
+        kept = [message for turn in self.turns[dropped:] for message in turn]
+        self.scope["history"] = jsonable(kept)
+
+    def _count(self, ranks: Sequence[int]) -> int:
+        rendered = self._render(ranks)
+        counter = self.settings.counter
+        if rendered.messages is not None:
+            return counter.count_messages(rendered.messages)
+        return counter.count(rendered.text)
+
+    def _render(self, ranks: Sequence[int]) -> Rendered:
+        ordered = order_examples(ranks, self.settings.order, self.settings.seed)
+        scopes = [scope for _, scope in self._examples(ordered)]
+        return self.template.render_scope(self.scope | {"examples": scopes})
+
+    def _examples(self, ranks: Sequence[int]) -> list[tuple[Example, Any]]:
+        if (missing := [rank for rank in ranks if rank not in self.fetched]) and self.shortlist:
+            # One question to the database: for what fits at once, or for everything.
+            wanted = missing if not self.fetched else range(len(self.ranked))
+            keys = self.shortlist.candidates.keys
+            examples = self.shortlist.fetch([int(keys[self.ranked[rank]]) for rank in wanted])
+            for rank, example in zip(wanted, examples, strict=True):
+                self.fetched[rank] = example, example_scope(example)
+        return [self.fetched[rank] for rank in ranks]
+
+    # -- reporting -------------------------------------------------------------------------------
+
+    def _facts(self, rank: int) -> dict[str, Any]:
+        similarity = self.shortlist.candidates.similarity if self.shortlist else [0.0]
+        return {
+            "rank": rank + 1,
+            "score": self.scores[rank],
+            "similarity": float(similarity[self.ranked[rank]]),
+            "label": self.labels[rank],
+        }
+
+    def _chosen(self, rank: int, fit: Fit) -> PromptExample:
+        measure = partial(self._cost, rank)
+        if rank in fit.costs:
+            measure = partial(int, fit.costs[rank])
+        example, _ = self.fetched[rank]
+        return PromptExample(example=example, measure=measure, **self._facts(rank))
+
+    def _dropped(self, rank: int, reason: DropReason, fit: Fit) -> DroppedExample:
+        assert self.shortlist is not None
+        id = self.shortlist.candidates.ids[self.ranked[rank]]
+        return DroppedExample(id=id, tokens=fit.costs.get(rank), reason=reason, **self._facts(rank))
+
+    def _cost(self, rank: int) -> int:
+        return max(0, self._count((rank,)) - self._fixed)
+
+    @cached_property
+    def _fixed(self) -> int:
+        return self._count(())
+
+    def _manifest(self, rendered: Rendered, shown: Sequence[int]) -> dict[str, Any]:
+        settings, template = self.settings, self.template
+        store = None
+        if self.shortlist is not None:
+            store = {"name": self.shortlist.store, **self.shortlist.origin}
+        return {
+            "template": {"name": template.name, "version": None, "hash": template.hash},
+            "inputs": dict(self.inputs),
+            "history": [list(turn) for turn in self.turns[len(self.turns) - self.kept_turns :]],
+            "kept_turns": self.kept_turns,
+            "store": store,
+            "strategy": self.strategy,
+            "k": settings.k,
+            "order": settings.order,
+            "seed": settings.seed,
+            "budget": settings.budget,
+            "reserve": settings.reserve,
+            "model": settings.model,
+            "encoding": settings.counter.encoding,
+            "margin": settings.counter.margin,
+            "candidate_labels": list(self.candidate_labels),
+            "examples": [
+                {"id": example.id, "hash": example.content_hash}
+                for example, _ in (self.fetched[rank] for rank in shown)
+            ],
+            "versions": _versions(),
+            "result": _result_hash(rendered),
+        }
+
+
+def _turns(history: Sequence[Mapping[str, str]]) -> list[list[Mapping[str, str]]]:
+    """Cut a conversation into turns: a user's message and all that answers it."""
+    turns: list[list[Mapping[str, str]]] = []
+    for message in history:
+        if message["role"] == "user" or not turns:
+            turns.append([])
+        turns[-1].append(message)
+    return turns
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {"promptlib": __version__, "jinja2": version("jinja2")}
+
+
+def _result_hash(rendered: Rendered) -> str:
+    result: Any = rendered.messages if rendered.messages is not None else rendered.text
+    return hashlib.sha256(json.dumps(result, ensure_ascii=False).encode()).hexdigest()[:32]

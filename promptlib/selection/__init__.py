@@ -1,0 +1,1 @@
+"""Ranking a shortlist and ordering what was chosen."""

@@ -1,0 +1,74 @@
+"""Ways of ranking a shortlist. Pure: numbers in, positions out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptlib.errors import ConfigError, did_you_mean
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Positions in the shortlist, best first, and the strategy's score of each."""
+
+    positions: NDArray[np.int64]
+    scores: Floats
+    strategy: str
+
+
+Strategy = Callable[[Floats, np.random.Generator], tuple[NDArray[np.int64], Floats]]
+"""(similarity of each candidate, seeded generator) -> (positions, best first; their scores)."""
+
+
+def similar(similarity: Floats, generator: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
+    """Nearest first (KATE, Liu et al. 2021, arXiv:2101.06804)."""
+    order = np.argsort(-similarity, kind="stable")
+    return order, similarity[order]
+
+
+def random(similarity: Floats, generator: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
+    """Any order, the same for the same seed; all score alike."""
+    return generator.permutation(len(similarity)), np.zeros(len(similarity))
+
+
+STRATEGIES: Mapping[str, Strategy] = {"similar": similar, "random": random}
+AUTO = "similar"
+"""What `auto` stands for."""
+
+
+def select_examples(
+    similarity: Floats, *, strategy: str | Strategy = "auto", seed: int = 0
+) -> Ranking:
+    """Rank a shortlist by a strategy: a name, or a callable of the same form.
+
+    `similarity` is the cosine of each candidate with the query, shape (n,). Raises ConfigError for
+    an unknown name, or when a callable doesn't rank each position at most once.
+    """
+    similarity = np.asarray(similarity, dtype=np.float64)
+    if isinstance(strategy, str):
+        name = AUTO if strategy == "auto" else strategy
+        if name not in STRATEGIES:
+            known = ["auto", *STRATEGIES]
+            raise ConfigError(f"no strategy {strategy!r}; {did_you_mean(strategy, known)}")
+        function = STRATEGIES[name]
+    else:
+        name, function = getattr(strategy, "__name__", type(strategy).__name__), strategy
+    positions, scores = function(similarity, np.random.default_rng(seed))
+    positions = np.asarray(positions, dtype=np.int64)
+    inside = bool(((positions >= 0) & (positions < len(similarity))).all())
+    if (
+        len(set(positions.tolist())) != len(positions)
+        or len(scores) != len(positions)
+        or not inside
+    ):
+        raise ConfigError(
+            f"strategy {name!r} must return distinct positions below {len(similarity)} "
+            "and a score for each"
+        )
+    return Ranking(positions, np.asarray(scores, dtype=np.float64), name)

@@ -1,0 +1,1 @@
+"""Labelled examples in a database: kept, merged, never lost."""

@@ -1,0 +1,174 @@
+"""The one place that knows which database is behind a URL.
+
+Two transactions exist. `read()` is one snapshot. `write()` takes the write lock at once: SQLite's
+deferred ones fail with "database is locked" when two of them start to write.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from promptlib.errors import ConfigError, ReadOnlyError, StoreError
+from promptlib.store.migrations import NEWEST, check_not_newer, migrate, schema_number
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT = 60.0
+"""Seconds that a writer waits for another one."""
+
+
+class Database:
+    """A database by URL; relative SQLite paths start at `root`. Opened on first use."""
+
+    def __init__(self, url: str, *, root: Path | str = ".") -> None:
+        self.path = _sqlite_path(url, Path(root))
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._pid = os.getpid()
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to read yet."""
+        return self.path.is_file()
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the file, or the folder it would be made in, can't be written to."""
+        folder = next(folder for folder in self.path.parents if folder.exists())
+        writable = os.access(folder, os.W_OK, effective_ids=True)
+        if self.path.exists():
+            writable = writable and os.access(self.path, os.W_OK, effective_ids=True)
+        return not writable
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One snapshot, whatever is written meanwhile."""
+        with self._errors(), self._connected().connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction that holds the write lock from its start; all of it happens or none."""
+        if self.read_only:
+            raise ReadOnlyError(f"{self.path} is read-only: nothing was written")
+        engine = self._connected().execution_options(writes=True)
+        with self._errors(), engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    def _connected(self) -> Engine:
+        # A forked child must not use its parent's connections (sqlite.org/howtocorrupt, 2.6).
+        if self._pid != os.getpid():
+            self._lock = threading.Lock()
+            if self._engine is not None:
+                self._engine.dispose(close=False)
+            self._pid = os.getpid()
+        if self._engine is None:
+            with self._lock:
+                if self._engine is None:
+                    self._engine = self._open()
+        return self._engine
+
+    def _open(self) -> Engine:
+        read_only = self.read_only
+        if read_only and not self.exists:
+            raise ReadOnlyError(f"there is no database at {self.path}, and none can be made there")
+        if not read_only:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        engine = _create_engine(self.path, read_only)
+        with self._errors():
+            with engine.connect() as connection:
+                found = schema_number(connection)
+            check_not_newer(found)
+            if found < NEWEST and not read_only:
+                with engine.execution_options(writes=True).begin() as connection:
+                    migrate(connection)
+        return engine
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise StoreError(f"the database {self.path} can't be used: {error.orig}") from error
+        except DatabaseError as error:
+            if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error):
+                raise StoreError(f"{self.path} is not an SQLite database") from error
+            raise
+
+
+def _sqlite_path(url: str, root: Path) -> Path:
+    try:
+        parsed: URL = make_url(url)
+    except ArgumentError:
+        raise ConfigError(
+            f"database {url!r} is not a URL; a file is sqlite:///folder/file.db"
+        ) from None
+    if parsed.get_backend_name() != "sqlite":
+        raise ConfigError(
+            f"database {parsed.render_as_string()!r}: only SQLite is supported so far; "
+            "use sqlite:///folder/file.db"
+        )
+    if not parsed.database or parsed.database == ":memory:":
+        raise ConfigError("a store needs a database file: use sqlite:///folder/file.db")
+    return (root / parsed.database).resolve()
+
+
+def _create_engine(path: Path, read_only: bool) -> Engine:
+    def connect() -> sqlite3.Connection:
+        # A read-only folder can't hold the -shm file that a write-ahead log needs. Where there is
+        # no log to read either, the file alone is the whole truth and can be taken as immutable.
+        wal = path.with_name(path.name + "-wal")
+        mode = "rwc"
+        if read_only:
+            mode = "ro" if wal.exists() and wal.stat().st_size else "ro&immutable=1"
+        connection = sqlite3.connect(
+            f"file:{_quoted(path)}?mode={mode}",
+            uri=True,
+            timeout=BUSY_TIMEOUT,
+            isolation_level=None,  # transactions are begun below, by name
+            check_same_thread=False,
+        )
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    engine = create_engine(
+        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=8, max_overflow=-1
+    )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _quoted(path: Path) -> str:
+    return quote(str(path))
+
+
+def chunks(items: list[T], size: int = 1000) -> Iterator[list[T]]:
+    """Cut a list into parts that fit one statement's parameters."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

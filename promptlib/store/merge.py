@@ -1,0 +1,92 @@
+"""What importing rows does to a store, decided without touching it.
+
+The rule: a source row that didn't change never overwrites a curator's edit nor brings back what
+was rejected or deleted; one that did change updates a row nobody touched; changed on both sides,
+it is a conflict that is listed and left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from promptlib.example import Example
+from promptlib.store.rows import Change, StoredRow, row_of
+from promptlib.store.settings import StoreSettings
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What an import changes, as rows to write, and what it leaves alone."""
+
+    changes: tuple[Change, ...]
+    added: int = 0
+    updated: int = 0
+    restored: int = 0
+    unchanged: int = 0
+    kept: int = 0
+    """Rows edited, rejected or deleted here whose source is as it was: left as the curator has
+    them."""
+    conflicts: tuple[str, ...] = ()
+    """Ids of rows that changed in the source and here."""
+
+
+def merge(
+    incoming: Sequence[Example],
+    existing: Mapping[str, StoredRow],
+    settings: StoreSettings,
+    *,
+    restore: bool = False,
+) -> Merge:
+    """Decide what importing `incoming` does to the rows that a store has, by id.
+
+    With `restore`, the source wins over edits, rejections and deletions.
+    """
+    counts = dict.fromkeys(("added", "updated", "restored", "unchanged", "kept"), 0)
+    changes: list[Change] = []
+    conflicts: list[str] = []
+    for example in incoming:
+        before = existing.get(example.id)
+        outcome = _outcome(example, before, restore)
+        if outcome == "conflict":
+            conflicts.append(example.id)
+            continue
+        counts[outcome] += 1
+        if outcome in ("added", "updated", "restored"):
+            after = row_of(example, settings, source_hash=example.source_hash)
+            changes.append((before, after))
+        elif before is not None and before.source_hash != example.source_hash:
+            # Nothing to show, but remember what the source says now.
+            changes.append((before, replace(before, source_hash=example.source_hash)))
+    return Merge(tuple(changes), conflicts=tuple(conflicts), **counts)
+
+
+def _outcome(example: Example, before: StoredRow | None, restore: bool) -> str:
+    if before is None:
+        return "added"
+    here = before.source_state
+    if here == example.source_hash:
+        return "unchanged"
+    if restore:
+        return "restored"
+    if before.source_hash == example.source_hash:
+        return "kept"
+    return "updated" if here == before.source_hash else "conflict"
+
+
+def number_repeats(examples: Iterable[Example]) -> tuple[list[Example], int]:
+    """Give the nth exact repeat of a row without an id the id `hash-n`; returns also how many.
+
+    Rows with an id of their own are left as they are.
+    """
+    seen: dict[str, int] = {}
+    numbered: list[Example] = []
+    repeats = 0
+    for example in examples:
+        if example.id == example.content_hash[:16]:
+            seen[example.id] = seen.get(example.id, 0) + 1
+            if seen[example.id] > 1:
+                repeats += 1
+                example = replace(example, id=f"{example.id}-{seen[example.id]}")
+        numbered.append(example)
+    return numbered, repeats

@@ -1,0 +1,363 @@
+"""A store of labelled examples: the truth that indexes are replicas of."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from promptlib.embedding.embedder import Embedder, Progress
+from promptlib.errors import ExampleNotFoundError, StoreError, StoreNotFoundError, did_you_mean
+from promptlib.example import Example, Status, retrieval_text, text_hash
+from promptlib.hint import Volume
+from promptlib.store.database import Database
+from promptlib.store.files import read_jsonl
+from promptlib.store.importing import ImportReport, import_examples
+from promptlib.store.rows import (
+    COLUMNS,
+    Change,
+    StoredRow,
+    author,
+    edited,
+    now,
+    read_row,
+    row_of,
+    rows_by_id,
+    write_rows,
+)
+from promptlib.store.settings import StoreSettings
+from promptlib.store.tables import changes, examples, revisions, stores
+from promptlib.store.vectors import embed_missing
+
+
+@dataclass(frozen=True)
+class StoreState:
+    """Where a store stands: one snapshot of its row."""
+
+    key: int
+    uid: str
+    revision: int
+    token: str
+    settings: StoreSettings
+    seed: Mapping[str, Any] | None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has been written yet, nor a starter merged."""
+        return self.revision == 0 and self.seed is None
+
+
+Plan = Callable[[Connection, StoreState], list[Change]]
+"""Decides inside the write transaction which rows to change."""
+
+
+@dataclass(frozen=True)
+class StoreStats:
+    """How many rows a store has, and of what kind."""
+
+    revision: int
+    label: str
+    """Where labels come from: "output", a metadata field, or "" for the rows' own alone."""
+    statuses: Mapping[str, int]
+    """Status -> rows that aren't deleted."""
+    deleted: int
+    volume: Volume
+
+
+@dataclass(frozen=True)
+class LoggedChange:
+    """One entry of the change log; a state of None means that the row wasn't there."""
+
+    revision: int
+    at: str
+    by: str
+    reason: str
+    id: str
+    before: str | None
+    after: str | None
+
+
+class ExampleStore:
+    """Examples under a name in a database.
+
+    Every write is one transaction, one revision and an entry in the change log, and is done only
+    when the vectors of its rows are stored too. Nothing is ever overwritten without a trace.
+    """
+
+    def __init__(self, database: Database, name: str, embedder: Embedder) -> None:
+        self.database = database
+        self.name = name
+        self.embedder = embedder
+
+    @classmethod
+    def create(
+        cls,
+        database: Database,
+        name: str,
+        embedder: Embedder,
+        settings: StoreSettings | None = None,
+        *,
+        exist_ok: bool = False,
+    ) -> ExampleStore:
+        """Create a store; raises StoreError if the name is taken, unless `exist_ok`."""
+        check_name(name)
+        fresh = {"uid": secrets.token_hex(8), "revision": 0, "token": secrets.token_hex(8)}
+        try:
+            with database.write() as connection:
+                settings = settings or StoreSettings()
+                row = insert(stores).values(name=name, settings=settings.to_dict(), **fresh)
+                key = connection.execute(row.returning(stores.c.key)).scalar_one()
+                first = {"number": 0, "token": fresh["token"], "at": now(), "by": author()}
+                connection.execute(insert(revisions).values(store=key, reason="create", **first))
+        except IntegrityError:
+            if not exist_ok:
+                raise StoreError(f"there is a store {name!r} already") from None
+        return cls(database, name, embedder)
+
+    @staticmethod
+    def names(database: Database) -> list[str]:
+        """List the stores of a database."""
+        with database.read() as connection:
+            return list(connection.scalars(select(stores.c.name).order_by(stores.c.name)))
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def state(self, connection: Connection | None = None) -> StoreState:
+        """Read where the store stands; raises StoreNotFoundError."""
+        if connection is None:
+            with self.database.read() as connection:
+                return self.state(connection)
+        row = connection.execute(_STATE, {"store_name": self.name}).first()
+        if row is None:
+            known = connection.scalars(select(stores.c.name))
+            raise StoreNotFoundError(f"no store {self.name!r}; {did_you_mean(self.name, known)}")
+        key, uid, revision, token, settings, seed = row
+        return StoreState(key, uid, revision, token, StoreSettings(**settings), seed)
+
+    @property
+    def revision(self) -> int:
+        """The number of writes so far."""
+        return self.state().revision
+
+    @property
+    def exists(self) -> bool:
+        """Whether the database has a store of this name."""
+        if not self.database.exists:
+            return False
+        with self.database.read() as connection:
+            return connection.execute(_STATE, {"store_name": self.name}).first() is not None
+
+    def rows(self, *, status: Status | None = None) -> Iterator[StoredRow]:
+        """Go through the rows that aren't deleted, by id, in one snapshot."""
+        with self.database.read() as connection:
+            query = select(*COLUMNS).where(
+                examples.c.store == self.state(connection).key, ~examples.c.deleted
+            )
+            if status is not None:
+                query = query.where(examples.c.status == status)
+            for row in connection.execute(query.order_by(examples.c.id)):
+                yield read_row(row)
+
+    def list(self, *, status: Status | None = None) -> list[Example]:
+        """List the examples, by id."""
+        return [row.example for row in self.rows(status=status)]
+
+    def __iter__(self) -> Iterator[Example]:
+        return (row.example for row in self.rows())
+
+    def __len__(self) -> int:
+        with self.database.read() as connection:
+            mine = examples.c.store == self.state(connection).key
+            query = select(func.count()).where(mine, ~examples.c.deleted)
+            return connection.scalar(query) or 0
+
+    def __contains__(self, id: str) -> bool:
+        try:
+            return bool(self.get(id))
+        except ExampleNotFoundError:
+            return False
+
+    def get(self, id: str) -> Example:
+        """Read one example; raises ExampleNotFoundError."""
+        with self.database.read() as connection:
+            return self._row(connection, self.state(connection).key, id).example
+
+    def stats(self) -> StoreStats:
+        """Count the rows, in one snapshot."""
+        with self.database.read() as connection:
+            state = self.state(connection)
+            mine = examples.c.store == state.key
+            count = func.count()
+            by_status = select(examples.c.status, examples.c.deleted, count).where(mine)
+            groups = connection.execute(
+                by_status.group_by(examples.c.status, examples.c.deleted)
+            ).all()
+            shown = (mine, examples.c.status == "approved", ~examples.c.deleted)
+            distinct = connection.scalar(
+                select(func.count(examples.c.text_hash.distinct())).where(*shown)
+            )
+            labelled = select(examples.c.label, count).where(*shown, examples.c.label.is_not(None))
+            classes = connection.execute(
+                labelled.group_by(examples.c.label).order_by(examples.c.label)
+            )
+            statuses = {status: n for status, deleted, n in groups if not deleted}
+            return StoreStats(
+                revision=state.revision,
+                label=state.settings.label or "",
+                statuses=statuses,
+                deleted=sum(n for _, deleted, n in groups if deleted),
+                volume=Volume(
+                    statuses.get("approved", 0),
+                    distinct or 0,
+                    {name: n for name, n in classes},  # noqa: C416
+                ),
+            )
+
+    def by_keys(
+        self, keys: Sequence[int], connection: Connection | None = None
+    ) -> builtins.list[Example]:
+        """Read examples by their row keys, in that order."""
+        if connection is None:
+            with self.database.read() as connection:
+                return self.by_keys(keys, connection)
+        query = select(examples.c.key, *SHOWN).where(examples.c.key.in_(keys))
+        found = {row[0]: row for row in connection.execute(query)}
+        return [shown_example(found[key]) for key in keys]
+
+    def log(self, id: str | None = None) -> builtins.list[LoggedChange]:
+        """List the changes, oldest first: of one example, or of all."""
+        with self.database.read() as connection:
+            query = (
+                select(
+                    changes.c.revision, revisions.c.at, revisions.c.by, revisions.c.reason,
+                    changes.c.example, changes.c.before, changes.c.after,
+                )
+                .join(
+                    revisions,
+                    (revisions.c.store == changes.c.store)
+                    & (revisions.c.number == changes.c.revision),
+                )
+                .where(changes.c.store == self.state(connection).key)
+                .order_by(changes.c.key)
+            )  # fmt: skip
+            if id is not None:
+                query = query.where(changes.c.example == id)
+            return [LoggedChange(*row) for row in connection.execute(query)]
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def add(self, *new: Example, by: str | None = None) -> int:
+        """Add examples; returns the revision. Raises StoreError if an id is taken."""
+
+        def plan(connection: Connection, state: StoreState) -> list[Change]:
+            taken = rows_by_id(connection, state.key, (e.id for e in new))
+            if live := [id for id, row in taken.items() if not row.deleted]:
+                raise StoreError(
+                    f"store {self.name!r} has {', '.join(sorted(live))} already; "
+                    "edit it, or give the new example another id"
+                )
+            return [(taken.get(e.id), row_of(e, state.settings)) for e in new]
+
+        return self._write(plan, new, reason="add", by=by)
+
+    def update(self, example: Example, *, by: str | None = None) -> int:
+        """Replace the example that has this id; returns the revision."""
+
+        def plan(connection: Connection, state: StoreState) -> list[Change]:
+            before = self._row(connection, state.key, example.id)
+            after = edited(before, example, state.settings)
+            return [(before, after)] if after != before else []
+
+        return self._write(plan, [example], reason="edit", by=by)
+
+    def delete(self, *ids: str, by: str | None = None) -> int:
+        """Take examples out of use; the log keeps them. Returns the revision."""
+
+        def plan(connection: Connection, state: StoreState) -> list[Change]:
+            found = [self._row(connection, state.key, id) for id in dict.fromkeys(ids)]
+            return [(row, replace(row, deleted=True)) for row in found]
+
+        return self._write(plan, (), reason="delete", by=by)
+
+    def import_file(
+        self,
+        path: Path | str,
+        *,
+        skip_bad: bool = False,
+        restore: bool = False,
+        seed: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+        by: str | None = None,
+    ) -> ImportReport:
+        """Merge a JSONL file by the rule of `merge`: all of it becomes visible at once, or none.
+
+        Raises BadExamplesError when lines are bad, unless `skip_bad`.
+        """
+        return import_examples(
+            self,
+            read_jsonl(path, skip_bad=skip_bad),
+            restore=restore,
+            seed=seed,
+            progress=progress,
+            by=by,
+            reason=f"import {Path(path).name}",
+        )
+
+    def embed(self, new: Iterable[Example], progress: Progress | None = None) -> int:
+        """Store the vectors that retrieval needs of these examples; returns how many were made."""
+        texts = (retrieval_text(e.input) for e in new if e.status == "approved")
+        by_hash = {text_hash(text): text for text in texts}
+        return embed_missing(self.database, self.embedder, by_hash, progress) if by_hash else 0
+
+    def embed_missing(self, progress: Progress | None = None) -> int:
+        """Embed the rows that have no vector for this store's embedder; returns how many texts."""
+        return self.embed((row.example for row in self.rows(status="approved")), progress)
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    def _write(self, plan: Plan, new: Iterable[Example], *, reason: str, by: str | None) -> int:
+        self.embed(new)
+        with self.database.write() as connection:
+            state = self.state(connection)
+            changed = plan(connection, state)
+            if not changed:
+                return state.revision
+            return write_rows(connection, state.key, changed, reason=reason, by=by)
+
+    def _row(self, connection: Connection, key: int, id: str) -> StoredRow:
+        row = rows_by_id(connection, key, [id]).get(id)
+        if row is None or row.deleted:
+            mine = (examples.c.store == key, ~examples.c.deleted)
+            starts = examples.c.id.startswith(id[:4], autoescape=True)
+            near = connection.scalars(select(examples.c.id).where(*mine, starts).limit(3)).all()
+            tail = f"; near it: {', '.join(near)}" if near else ""
+            raise ExampleNotFoundError(f"no example {id!r} in store {self.name!r}{tail}")
+        return row
+
+
+_STATE = select(
+    stores.c.key, stores.c.uid, stores.c.revision, stores.c.token, stores.c.settings, stores.c.seed
+).where(stores.c.name == bindparam("store_name"))
+
+
+SHOWN = (examples.c.id, examples.c.content, examples.c.status)
+"""What of a row a prompt needs."""
+
+
+def shown_example(row: Any) -> Example:
+    """Make the example of a result row of (key, *SHOWN)."""
+    return Example(**json.loads(row[2]), id=row[1], status=row[3])
+
+
+def check_name(name: str) -> None:
+    """Refuse names that can't be a folder's; raises StoreError."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise StoreError(f"{name!r} can't be a store's name: use letters, digits, '.', '_' and '-'")

@@ -1,0 +1,124 @@
+"""The tables of the database, as they are now; `migrations` brings older ones up to here."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only where the key is spelt INTEGER.
+RowKey = BigInteger().with_variant(Integer, "sqlite")
+
+schema_version = Table("schema_version", metadata, Column("number", Integer, nullable=False))
+
+stores = Table(
+    "stores",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("uid", String(32), nullable=False),  # a new one per creation: names can be used again
+    Column("revision", Integer, nullable=False),
+    Column("token", String(32), nullable=False),  # of that revision: tells two histories apart
+    Column("settings", JSON, nullable=False),  # StoreSettings
+    Column("seed", JSON),  # hash and stat of the starter file that was merged last
+)
+
+# One row per write. A replica catches up only from a (revision, token) that stands here.
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("store", ForeignKey("stores.key"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("token", String(32), nullable=False),
+    Column("at", String(32), nullable=False),  # UTC, ISO 8601
+    Column("by", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+examples = Table(
+    "examples",
+    metadata,
+    Column("key", RowKey, primary_key=True),
+    Column("store", ForeignKey("stores.key"), nullable=False),
+    Column("id", String(200), nullable=False),
+    Column("content", Text, nullable=False),  # canonical JSON: input, output, label, metadata
+    Column("content_hash", String(32), nullable=False),
+    Column("label", Text),  # in effect: the row's own, or what the store's label field says
+    Column("status", String(10), nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("revision", Integer, nullable=False),  # of the last change
+    Column("source_hash", String(32)),  # of the row as its source last had it; null: made by hand
+    Column("text_hash", String(32), nullable=False),  # of the text that retrieval reads
+    UniqueConstraint("store", "id"),
+    Index("examples_by_revision", "store", "revision"),
+)
+
+# Every write, with the row before and after (null: not there). Undo and "as it was" read these.
+changes = Table(
+    "changes",
+    metadata,
+    Column("key", RowKey, primary_key=True),
+    Column("store", ForeignKey("stores.key"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("example", String(200), nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Index("changes_by_revision", "store", "revision"),
+    Index("changes_by_example", "store", "example"),
+)
+
+embedders = Table(
+    "embedders",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    Column("fingerprint", String(64), nullable=False, unique=True),
+    Column("dim", Integer, nullable=False),
+)
+
+# Keyed by content: a text is embedded once, whatever store, import or edit it comes from.
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("embedder", ForeignKey("embedders.key"), primary_key=True),
+    Column("text_hash", String(32), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),  # float16, little-endian
+)
+
+template_versions = Table(
+    "template_versions",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("hash", String(32), nullable=False),
+    Column("files", JSON, nullable=False),  # the template and all that it includes, by name
+    Column("at", String(32), nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("message", Text, nullable=False),
+)
+
+# One row per move of a label; the last one of a (name, label) is where it points.
+template_labels = Table(
+    "template_labels",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("label", String(200), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("by", String(200), nullable=False),
+    Index("template_labels_by_name", "name", "label"),
+)

@@ -1,0 +1,84 @@
+"""Vectors by (embedder, hash of the text), kept as float16: half the disk of float32."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, insert, select
+
+from promptlib.embedding.embedder import Embedder, Progress, Vectors, unit_rows
+from promptlib.store.database import Database, chunks
+from promptlib.store.tables import embedders, vectors
+
+BATCH = 512
+"""Texts embedded and committed at a time: what a kill can lose, and how long the lock is held."""
+
+
+def embed_missing(
+    database: Database,
+    embedder: Embedder,
+    texts: Mapping[str, str],
+    progress: Progress | None = None,
+) -> int:
+    """Embed and store what has no vector yet; `texts` is hash -> text. Returns how many were made.
+
+    Each batch is committed by itself: content-keyed vectors are invisible until a row uses them,
+    so an interrupted run loses one batch at most and goes on from there.
+    """
+    with database.read() as connection:
+        known = stored_hashes(connection, embedder.fingerprint, texts)
+    # By length, so that batches hold little padding.
+    missing = sorted((h for h in texts if h not in known), key=lambda h: (len(texts[h]), h))
+    for number, part in enumerate(chunks(missing, BATCH)):
+        made = embedder.embed([texts[h] for h in part])
+        with database.write() as connection:
+            put_vectors(connection, embedder, part, made)
+        if progress is not None:
+            progress(min((number + 1) * BATCH, len(missing)), len(missing))
+    return len(missing)
+
+
+def embedder_key(connection: Connection, fingerprint: str) -> int | None:
+    """Find the number under which an embedder's vectors are kept."""
+    query = select(embedders.c.key).where(embedders.c.fingerprint == fingerprint)
+    return connection.scalar(query)
+
+
+def stored_hashes(connection: Connection, fingerprint: str, hashes: Iterable[str]) -> set[str]:
+    """Find which of these texts have a vector."""
+    key = embedder_key(connection, fingerprint)
+    if key is None:
+        return set()
+    found: set[str] = set()
+    for part in chunks(list(hashes)):
+        query = select(vectors.c.text_hash).where(
+            vectors.c.embedder == key, vectors.c.text_hash.in_(part)
+        )
+        found.update(connection.scalars(query))
+    return found
+
+
+def put_vectors(
+    connection: Connection, embedder: Embedder, hashes: list[str], made: Vectors
+) -> None:
+    """Store vectors; those that another process has stored meanwhile are left as they are."""
+    key = embedder_key(connection, embedder.fingerprint)
+    if key is None:
+        row = insert(embedders).values(fingerprint=embedder.fingerprint, dim=made.shape[1])
+        key = connection.execute(row.returning(embedders.c.key)).scalar_one()
+    known = stored_hashes(connection, embedder.fingerprint, hashes)
+    rows = [
+        {"embedder": key, "text_hash": h, "vector": vector.tobytes()}
+        for h, vector in zip(hashes, made.astype("<f2"), strict=True)
+        if h not in known
+    ]
+    if rows:
+        connection.execute(insert(vectors), rows)
+
+
+def read_vectors(blobs: list[bytes], dim: int) -> Vectors:
+    """Turn stored vectors into unit rows, float32 (n, dim)."""
+    halves: NDArray[np.float16] = np.frombuffer(b"".join(blobs), dtype="<f2")
+    return unit_rows(halves.reshape(len(blobs), dim))

@@ -1,0 +1,1 @@
+"""Templates: files, front matter, messages, rendering."""

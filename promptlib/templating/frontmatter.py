@@ -1,0 +1,148 @@
+"""The YAML block at the head of a template: what it needs and how its examples are chosen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+
+from promptlib.errors import TemplateSyntaxError, did_you_mean
+
+InputType = Literal["string", "integer", "number", "boolean", "list", "object", "messages"]
+INPUT_TYPES: tuple[str, ...] = get_args(InputType)
+
+_SCALARS: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "object": dict,
+}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class InputSpec(_Strict):
+    """One input that a template declares. One with a default may be left out."""
+
+    type: InputType | None = "string"
+    description: str = ""
+    default: Any = None
+
+    @property
+    def required(self) -> bool:
+        """Whether a value must be given."""
+        return "default" not in self.model_fields_set
+
+    def problem(self, value: Any) -> str | None:
+        """Say what is wrong with a value, if anything is."""
+        if self.type is None:
+            return None
+        if self.type in ("list", "messages"):
+            fits = isinstance(value, Sequence) and not isinstance(value, str)
+        else:
+            fits = isinstance(value, _SCALARS[self.type])
+            if self.type in ("integer", "number"):
+                fits = fits and not isinstance(value, bool)
+        return None if fits else f"must be {self.type}, not {type(value).__name__}"
+
+
+class ExamplesSpec(_Strict):
+    """Which examples a template shows, and how they are chosen."""
+
+    store: str | None = None
+    k: NonNegativeInt | None = None
+    strategy: str | None = None
+    order: str | None = None
+    seed: int | None = None
+    query: str | list[str] | None = None
+
+
+class BudgetSpec(_Strict):
+    """How long the prompt may be."""
+
+    tokens: PositiveInt | None = None
+    reserve: NonNegativeInt | None = None
+
+
+class FrontMatter(_Strict):
+    """All that a template's head can say."""
+
+    description: str = ""
+    model: str | None = None
+    inputs: dict[str, InputSpec] | None = None
+    examples: ExamplesSpec | None = None
+    budget: BudgetSpec = Field(default_factory=BudgetSpec)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A template file taken apart. `offset` is how many lines stand before the body."""
+
+    front: FrontMatter
+    body: str
+    offset: int
+
+
+_FENCE = re.compile(r"---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+
+
+def split_template(source: str, where: str) -> Parts:
+    """Take front matter and body apart; raises TemplateSyntaxError with file and line."""
+    if not source.startswith("---"):
+        return Parts(FrontMatter(), source, 0)
+    match = _FENCE.match(source)
+    if match is None:
+        raise TemplateSyntaxError(f"{where}:1: the front matter has no closing ---")
+    try:
+        values = yaml.safe_load(match[1])
+    except yaml.MarkedYAMLError as error:
+        line = (error.problem_mark.line if error.problem_mark else 0) + 2
+        reason = error.problem or "it can't be parsed"
+        raise TemplateSyntaxError(f"{where}:{line}: not YAML: {reason}") from None
+    except yaml.YAMLError as error:
+        reason = str(error).splitlines()[0]
+        raise TemplateSyntaxError(f"{where}:1: not YAML: {reason}") from None
+    if values is not None and not isinstance(values, Mapping):
+        raise TemplateSyntaxError(f"{where}:2: the front matter must be `key: value` lines")
+    try:
+        front = FrontMatter.model_validate(values or {})
+    except ValidationError as error:
+        raise TemplateSyntaxError(
+            "\n".join(f"{where}:{_line(match[1], p)}: {_problem(p)}" for p in error.errors())
+        ) from None
+    return Parts(front, source[match.end() :], source[: match.end()].count("\n"))
+
+
+def _problem(problem: Any) -> str:
+    """Put one of pydantic's findings into words."""
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        *parents, key = [str(part) for part in problem["loc"]]
+        return f"unknown key {path!r}; {did_you_mean(key, _known_keys(parents))}"
+    message = problem["msg"]
+    return f"{path}: {message[0].lower()}{message[1:]}, not {problem['input']!r}"
+
+
+def _known_keys(parents: Sequence[str]) -> list[str]:
+    models: dict[str, type[BaseModel]] = {"examples": ExamplesSpec, "budget": BudgetSpec}
+    model = FrontMatter if not parents else models.get(parents[0], InputSpec)
+    return list(model.model_fields)
+
+
+def _line(head: str, problem: Any) -> int:
+    """Find the line of a key: the first one, from its parents' on, that starts with it."""
+    lines = head.split("\n")
+    at = 0
+    for part in problem["loc"]:
+        key = re.compile(
+            rf"[\s{{,]*{re.escape(str(part))}\s*:|.*[{{,]\s*{re.escape(str(part))}\s*:"
+        )
+        at = next((n for n in range(at, len(lines)) if key.match(lines[n])), at)
+    return at + 2

@@ -1,0 +1,117 @@
+"""`{% message ROLE %}` ... `{% endmessage %}`: chat messages built structurally.
+
+A message's body is kept aside for this render and a random token stands in its place. What is left
+at the end must be exactly those tokens, each once and in order, and white space. So no input can
+forge a role, and a message that a template moves elsewhere (into `set`, a filter, a condition)
+either arrives as it was or is an error: it is never lost, doubled or moved in silence.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from jinja2 import nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+
+from promptlib.errors import TemplateError, did_you_mean
+from promptlib.example import ROLES
+
+
+@dataclass
+class Collected:
+    """The messages of one render, and the secret that marks their places."""
+
+    secret: str = field(default_factory=lambda: secrets.token_hex(16))
+    messages: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, role: Any, body: str) -> str:
+        """Keep a message; returns the token for its place."""
+        if not isinstance(role, str) or role not in ROLES:
+            raise TemplateError(f"no message role {role!r}; {did_you_mean(str(role), ROLES)}")
+        if self.secret in body:
+            raise TemplateError("a message stands inside another message")
+        self.messages.append({"role": role, "content": body.strip()})
+        return f"<{self.secret}:{len(self.messages) - 1}>"
+
+    def check(self, text: str) -> None:
+        """Make sure that all messages and nothing else arrived; raises TemplateError."""
+        parts = re.split(f"<{self.secret}:([0-9]+)>", text)
+        outside, places = parts[::2], parts[1::2]
+        for part in outside:
+            if part.strip():
+                shown = " ".join(part.split())[:60]
+                raise TemplateError(
+                    f"text outside messages: {shown!r}; put it inside {{% message %}}"
+                )
+        if places != [str(number) for number in range(len(self.messages))]:
+            raise TemplateError(
+                "messages were moved, repeated or left out after they were made: don't put "
+                "{% message %} into set, filter, or a macro that is tested or called twice"
+            )
+
+
+_collecting: ContextVar[Collected | None] = ContextVar("promptlib_messages", default=None)
+
+
+@contextmanager
+def collecting() -> Iterator[Collected]:
+    """Collect the messages of what is rendered inside, in this thread or task alone."""
+    collected = Collected()
+    token = _collecting.set(collected)
+    try:
+        yield collected
+    finally:
+        _collecting.reset(token)
+
+
+class MessageExtension(Extension):
+    """Adds the tags `message` and `turns` to Jinja."""
+
+    tags = {"message", "turns"}  # noqa: RUF012
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        """Compile one tag into a call."""
+        tag = next(parser.stream)
+        value = parser.parse_expression()
+        if tag.value == "turns":
+            call = self.call_method("_turns", [value], lineno=tag.lineno)
+            return nodes.Output([call], lineno=tag.lineno)
+        body = parser.parse_statements(("name:endmessage",), drop_needle=True)
+        call = self.call_method("_message", [value], lineno=tag.lineno)
+        return nodes.CallBlock(call, [], [], body, lineno=tag.lineno)
+
+    def _message(self, role: Any, caller: Any) -> str:
+        return _current().add(role, str(caller()))
+
+    def _turns(self, conversation: Any) -> str:
+        turns = _turns(conversation)
+        return "".join(_current().add(turn["role"], turn["content"]) for turn in turns)
+
+
+def _current() -> Collected:
+    collected = _collecting.get()
+    if collected is None:
+        raise TemplateError("messages can only be rendered by promptlib")
+    return collected
+
+
+def _turns(conversation: Any) -> Sequence[Any]:
+    """Read the messages of an example, or of a list of messages."""
+    if isinstance(conversation, list):
+        return conversation
+    turns: list[Any] = []
+    for role, part in (("user", conversation["input"]), ("assistant", conversation["output"])):
+        turns += part if isinstance(part, list) else [{"role": role, "content": part}]
+    return turns
+
+
+def transcript(messages: Sequence[dict[str, str]]) -> str:
+    """Write messages as a person would read them."""
+    return "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)

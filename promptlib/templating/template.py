@@ -1,0 +1,160 @@
+"""A template: front matter, a Jinja2 body and all that it includes, ready to render."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from jinja2 import TemplateError as JinjaError
+from jinja2 import TemplateSyntaxError as JinjaSyntaxError
+from jinja2 import UndefinedError
+from jinja2.exceptions import SecurityError
+
+from promptlib.errors import InputsError, TemplateError, did_you_mean
+from promptlib.example import Example
+from promptlib.templating.frontmatter import FrontMatter, InputSpec
+from promptlib.templating.messages import collecting, transcript
+from promptlib.templating.values import jsonable
+
+SCOPE = ("examples", "labels", "candidate_labels", "history")
+"""Names that a body may use beside its inputs."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a template rendered to: text, and messages if it is a chat template."""
+
+    text: str
+    messages: tuple[dict[str, str], ...] | None
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template by name. `hash` covers its file and everything it includes."""
+
+    name: str
+    front: FrontMatter
+    inputs: Mapping[str, InputSpec]
+    uses: frozenset[str]
+    """The names of SCOPE that the body or something it includes reads."""
+    is_chat: bool
+    files: Mapping[str, str]
+    """Name -> source, of the template and of everything it includes."""
+    where: str
+    compiled: Any
+    offsets: Mapping[str, int]
+    """File -> lines of front matter before its body."""
+
+    @cached_property
+    def hash(self) -> str:
+        """Hash the closure of files; 32 hex digits."""
+        return hashlib.sha256(json.dumps(self.files, sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def query_inputs(self) -> tuple[str, ...]:
+        """The inputs that form the retrieval query: `examples.query`, `query`, or the only one."""
+        chosen = self.front.examples.query if self.front.examples else None
+        if chosen is not None:
+            return (chosen,) if isinstance(chosen, str) else tuple(chosen)
+        if "query" in self.inputs:
+            return ("query",)
+        return tuple(self.inputs) if len(self.inputs) == 1 else ()
+
+    def checked_inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Fill in defaults; raises InputsError that names everything missing, unknown or wrong."""
+        problems = [
+            f"input {name!r} is missing"
+            for name, spec in self.inputs.items()
+            if spec.required and name not in given
+        ]
+        for name, value in given.items():
+            if name not in self.inputs:
+                problems.append(f"unknown input {name!r} ({did_you_mean(name, self.inputs)})")
+            elif problem := self.inputs[name].problem(value):
+                problems.append(f"input {name!r} {problem}")
+        if problems:
+            raise InputsError(f"template {self.name!r}: {'; '.join(problems)}")
+        defaults = {n: s.default for n, s in self.inputs.items() if not s.required}
+        return defaults | dict(given)
+
+    def render(
+        self,
+        inputs: Mapping[str, Any],
+        examples: Sequence[Example] = (),
+        *,
+        labels: Sequence[str] = (),
+        candidate_labels: Sequence[str] = (),
+        history: Sequence[Mapping[str, str]] = (),
+    ) -> Rendered:
+        """Render with checked inputs. Inputs and examples are data: never parsed as template.
+
+        Raises TemplateError when the body fails, with file and line.
+        """
+        scope = {name: jsonable(value) for name, value in inputs.items()}
+        return self.render_scope(
+            scope
+            | {
+                "examples": [example_scope(example) for example in examples],
+                "labels": jsonable(labels),
+                "candidate_labels": jsonable(candidate_labels),
+                "history": jsonable(history),
+            }
+        )
+
+    def render_scope(self, scope: Mapping[str, Any]) -> Rendered:
+        """Render with a scope that was made before, by `jsonable` and `example_scope`."""
+        with collecting() as collected:
+            try:
+                text = self.compiled.render(scope)
+            except (JinjaError, TemplateError, TypeError, ValueError, ArithmeticError,
+                    LookupError, AttributeError, RecursionError) as error:  # fmt: skip
+                raise TemplateError(f"{self._place(error)}: {_reason(error)}") from error
+        if not self.is_chat:
+            return Rendered(text, None)
+        try:
+            collected.check(text)
+            if not collected.messages:
+                raise TemplateError("no message was rendered")
+        except TemplateError as error:
+            raise TemplateError(f"{self.where}: {error}") from None
+        return Rendered(transcript(collected.messages), tuple(collected.messages))
+
+    def _place(self, error: BaseException) -> str:
+        """Find file and line in Jinja's traceback: the innermost frame of a template."""
+        if isinstance(error, JinjaSyntaxError):
+            where = error.filename or self.where
+            return f"{where}:{error.lineno + self.offsets.get(where, 0)}"
+        place, frame = self.where, error.__traceback__
+        while frame is not None:
+            file = frame.tb_frame.f_code.co_filename
+            if file in self.offsets:
+                place = f"{file}:{frame.tb_lineno + self.offsets[file]}"
+            frame = frame.tb_next
+        return place
+
+
+def example_scope(example: Example) -> Any:
+    """Make what a body sees of an example: input, output, label, metadata and id."""
+    return jsonable(
+        {
+            "id": example.id,
+            "input": example.input,
+            "output": example.output,
+            "label": example.label,
+            "metadata": example.metadata,
+        }
+    )
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, RecursionError):
+        return "macros or includes call each other without end"
+    if isinstance(error, SecurityError):
+        return f"not allowed in a template: {error}"
+    if isinstance(error, JinjaSyntaxError | UndefinedError | TemplateError):
+        return str(getattr(error, "message", None) or error)
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,62 @@
+"""How values print in a prompt: text as it is, objects and lists as JSON, None not at all.
+
+A Python repr never reaches a model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jinja2 import Undefined
+
+from promptlib.errors import TemplateError
+
+
+class JsonObject(dict[str, Any]):
+    """A dict that prints as JSON, also where Jinja calls str() itself (`~`, `join`, `string`)."""
+
+    def __str__(self) -> str:
+        return to_json(self)
+
+    __repr__ = __str__
+
+
+class JsonList(list[Any]):
+    """A list that prints as JSON."""
+
+    def __str__(self) -> str:
+        return to_json(self)
+
+    __repr__ = __str__
+
+
+def jsonable(value: Any) -> Any:
+    """Copy data so that every object and list in it prints as JSON."""
+    if isinstance(value, Mapping):
+        return JsonObject({str(key): jsonable(item) for key, item in value.items()})
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return JsonList(jsonable(item) for item in value)
+    return value
+
+
+def printed(value: Any) -> Any:
+    """Turn the value of an expression into text; Jinja's `finalize`."""
+    if isinstance(value, str | Undefined):
+        return value  # an undefined name raises when it is printed
+    if value is None:
+        raise TemplateError("a value to print is None; test it with `if`, or give a default")
+    if isinstance(value, bool | Mapping | list | tuple):
+        return to_json(value)
+    if isinstance(value, int | float):
+        return value
+    raise TemplateError(f"a {type(value).__name__} can't be printed; only data can")
+
+
+def to_json(value: Any) -> str:
+    """Write JSON as a person would: in order, with spaces, other scripts as they are."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TemplateError(f"a value can't be printed as JSON: {error}") from None
