@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.utils import get_text_stream
 
 from .output import json_option, open_project, print_json, print_table, say
 
@@ -262,8 +261,7 @@ def export(ctx: click.Context, name: str, file: Path) -> None:
 
     opened = open_project(ctx).store(name)
     if str(file) == "-":
-        out = get_text_stream("stdout", encoding="utf-8")
-        write_jsonl(opened, out)
+        write_jsonl(opened, sys.stdout)
         return
     written = save_jsonl(opened, file)
     say(f"wrote {written:,} examples to {file}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,15 @@ from typing import Any
 from promptlib.budget.models import context_window
 from promptlib.budget.tokens import TokenCounter
 from promptlib.config import ProjectConfig, find_project, read_config
-from promptlib.embedding.embedder import Embedder, Progress
+from promptlib.embedding.embedder import Progress
 from promptlib.embedding.loading import LazyEmbedder
-from promptlib.errors import ConfigError, InputsError, StoreNotFoundError, did_you_mean
+from promptlib.errors import (
+    ConfigError,
+    InputsError,
+    PromptlibError,
+    StoreNotFoundError,
+    did_you_mean,
+)
 from promptlib.example import Message, retrieval_text
 from promptlib.index.state import Candidates
 from promptlib.index.vector import SHORTLIST, ExampleIndex
@@ -55,11 +62,12 @@ class Project:
         self.database = Database(url, root=root)
         self.index_folder = root / ".promptlib" / "index"
         self._progress = progress
+        self._warming: threading.Thread | None = None
         self._indexes: dict[str, ExampleIndex] = {}
         self._lock = threading.RLock()
 
     @cached_property
-    def embedder(self) -> Embedder:
+    def embedder(self) -> LazyEmbedder:
         """The embedder of the project; its model is loaded when something is embedded."""
         return LazyEmbedder(self.config.embedder.model)
 
@@ -188,8 +196,12 @@ class Project:
         self, store: str, template: Template, inputs: Mapping[str, Any], settings: Settings,
         history: Sequence[Mapping[str, str]],
     ) -> Prompt:  # fmt: skip
-        index = self.index(store)
         needs_search = settings.k > 0 or "candidate_labels" in template.uses
+        if needs_search and not self._warming:
+            self._warming = threading.Thread(target=self._warm, daemon=True)
+            self._warming.start()
+        index = self.index(store)
+        settings.counter.count("")  # loads the tokenizer while the model is loaded beside it
         vector = None
         if needs_search:
             texts = [retrieval_text(inputs[name]) for name in template.query_inputs]
@@ -258,6 +270,10 @@ class Project:
                 raise InputsError(f"template {template.name!r}: {name!r} is given twice")
             given[name] = query
         return template.checked_inputs(given)
+
+    def _warm(self) -> None:
+        with suppress(PromptlibError):  # whoever embeds first will meet it again
+            self.embedder.warm()
 
     def _opened(self, store: ExampleStore) -> ExampleIndex:
         index = ExampleIndex(store, folder=self.index_folder / store.name)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import math
+from binascii import a2b_base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -93,9 +93,8 @@ def _load(name: str) -> tiktoken.Encoding:
     import tiktoken
 
     path = Path(__file__).resolve().parent.parent / "data" / "tiktoken" / SHIPPED[name]
-    decode = base64.b64decode
-    pairs = (line.split() for line in path.read_bytes().splitlines())
-    ranks = {decode(token): int(rank) for token, rank in pairs}
+    words = path.read_bytes().split()  # token, rank, token, rank, ...
+    ranks = dict(zip(map(a2b_base64, words[::2]), map(int, words[1::2]), strict=True))
     return tiktoken.Encoding(
         name, pat_str=_PATTERNS[name], mergeable_ranks=ranks, special_tokens={}
     )

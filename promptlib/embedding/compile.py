@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from promptlib.embedding.embedder import Embedder
-from promptlib.embedding.onnx import OnnxEmbedder
+from promptlib.embedding.onnx import OnnxEmbedder, open_session
 from promptlib.embedding.reference import TorchEmbedder, quiet
 from promptlib.embedding.source import ModelSource
 
@@ -119,13 +119,15 @@ def _export(reference: TorchEmbedder, folder: Path) -> None:
             torch.onnx.export(
                 Whole(),
                 tuple(sample[name] for name in inputs),
-                str(folder / "model.onnx"),
+                str(folder / "exported.onnx"),
                 input_names=inputs,
                 output_names=["embedding"],
                 dynamic_axes=axes,
                 opset_version=17,
                 dynamo=False,
             )
+    open_session(folder / "exported.onnx", optimize_into=folder / "model.onnx")
+    (folder / "exported.onnx").unlink()
     tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
     facts = {
         "fingerprint": reference.fingerprint,

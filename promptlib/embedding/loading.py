@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from promptlib.embedding.embedder import Embedder, HashingEmbedder, Kind, Progress, Vectors
+from promptlib.embedding.onnx import OnnxEmbedder
 from promptlib.embedding.source import find_model, not_found
 
 
@@ -66,6 +67,11 @@ class LazyEmbedder:
     def dim(self) -> int:
         """See Embedder."""
         return self.loaded.dim
+
+    def warm(self) -> None:
+        """Load the model now, in a thread of one's own say, rather than at the first text."""
+        if isinstance(self.loaded, OnnxEmbedder):
+            self.loaded.warm()
 
     def embed(
         self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
