@@ -97,6 +97,23 @@ class Example:
         if not self.id:
             object.__setattr__(self, "id", self.content_hash[:16])
 
+    @classmethod
+    def from_stored(cls, id: str, content: str, content_hash: str, status: Status) -> Example:
+        """Make an example of what a store holds, which was checked when it was written."""
+        example = object.__new__(cls)
+        parts = json.loads(content)
+        example.__dict__.update(
+            input=parts["input"],
+            output=parts.get("output"),
+            label=parts.get("label"),
+            metadata=parts.get("metadata", {}),
+            id=id,
+            status=status,
+            content=content,
+            content_hash=content_hash,
+        )
+        return example
+
     @cached_property
     def content(self) -> str:
         """The canonical JSON of input, output, label and metadata: what a hash stands for."""

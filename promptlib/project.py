@@ -62,6 +62,8 @@ class Project:
         self.database = Database(url, root=root)
         self.index_folder = root / ".promptlib" / "index"
         self._progress = progress
+        self._starter_files: dict[str, str] = {}
+        self._unchanged: dict[str, int] = {}
         self._warming: threading.Thread | None = None
         self._indexes: dict[str, ExampleIndex] = {}
         self._lock = threading.RLock()
@@ -88,7 +90,7 @@ class Project:
 
     def starter(self, name: str) -> Starter | None:
         """Find the files that a store was or will be made from."""
-        starter = Starter(self.root / self.config.example_stores / name)
+        starter = self._starter(name)
         return starter if starter.file.is_file() else None
 
     def find_store(self, name: str) -> ExampleStore | None:
@@ -226,8 +228,7 @@ class Project:
                     "embedder": state.origin.fingerprint,
                 },
             )
-            seed = index.store.state(connection).seed
-            notes = self._notes(store, seed, len(state), state.pending)
+            notes = self._notes(index.store, len(state), state.pending)
             return build_prompt(template, inputs, settings, shortlist, history=history, notes=notes)
 
     # -- parts -----------------------------------------------------------------------------------
@@ -280,21 +281,37 @@ class Project:
         index.embed_missing(self._reporting(f"embedding {store.name}"))
         return index
 
-    def _notes(
-        self, name: str, seed: Mapping[str, Any] | None, rows: int, pending: int
-    ) -> list[str]:
-        notes = []
+    def _notes(self, store: ExampleStore, rows: int, pending: int) -> list[str]:
+        name, notes = store.name, []
         if pending:
             notes.append(f"{pending:,} rows of {name} are not embedded yet and can't be found")
         elif not rows:
             notes.append(f"store {name} is empty: the prompt has no examples")
-        starter = self.starter(name)
-        if starter is not None and starter.changed_since(seed):
+        if self._starter_changed(store):
             notes.append(
-                f"{starter.file.relative_to(self.root)} has changed since it was imported; "
-                f"merge it with: promptlib store sync {name}"
+                f"{self.config.example_stores}/{name}/examples.jsonl has changed since it was "
+                f"imported; merge it with: promptlib store sync {name}"
             )
         return notes
+
+    def _starter(self, name: str) -> Starter:
+        return Starter(self.root / self.config.example_stores / name)
+
+    def _starter_changed(self, store: ExampleStore) -> bool:
+        """Compare starter file and store; asks the database only when the file's time is new."""
+        file = self._starter_files.get(store.name)
+        if file is None:
+            file = self._starter_files[store.name] = str(self._starter(store.name).file)
+        try:
+            time = os.stat(file).st_mtime_ns
+        except OSError:
+            return False
+        if self._unchanged.get(store.name) == time:
+            return False
+        if self._starter(store.name).changed_since(store.state().seed):
+            return True
+        self._unchanged[store.name] = time
+        return False
 
     def _reporting(self, what: str) -> Progress | None:
         report = self._progress

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -90,8 +90,7 @@ class PromptExample:
         }
 
 
-@dataclass(frozen=True)
-class DroppedExample:
+class DroppedExample(NamedTuple):
     """A candidate that the prompt doesn't show, and why."""
 
     id: str
@@ -105,7 +104,7 @@ class DroppedExample:
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
-        return vars(self) | {"reason": str(self.reason)}
+        return self._asdict() | {"reason": str(self.reason)}
 
 
 @dataclass(frozen=True)
@@ -202,6 +201,7 @@ class _Builder:
         self.notes = notes
         self.turns = _turns(history)
         self.fetched: dict[int, tuple[Example, Any]] = {}
+        self.last: tuple[tuple[int, ...], Rendered] | None = None
         found = shortlist.candidates if shortlist is not None else None
         ranking = select_examples(
             found.similarity if found is not None else np.zeros(0),
@@ -215,9 +215,14 @@ class _Builder:
         self.labels = labels
         # Rank order, each once: the likeliest first.
         self.candidate_labels = tuple(dict.fromkeys(x for x in labels if x is not None))
-        self.scope = {name: jsonable(value) for name, value in inputs.items()} | {
-            "labels": jsonable(shortlist.labels if shortlist is not None else ()),
-            "candidate_labels": jsonable(self.candidate_labels),
+        known = {
+            "labels": shortlist.labels if shortlist is not None else (),
+            "candidate_labels": self.candidate_labels,
+        }
+        self.scope = {
+            name: jsonable(value)
+            for name, value in (known | dict(inputs)).items()
+            if name not in known or name in template.uses
         }
         self._keep_turns(0)
 
@@ -225,7 +230,6 @@ class _Builder:
         fit = self._fit()
         shown = order_examples(fit.chosen, self.settings.order, self.settings.seed)
         rendered = self._render(fit.chosen)
-        dropped = tuple(self._dropped(rank, reason, fit) for rank, reason in fit.dropped.items())
         settings = self.settings
         volume = self.shortlist.volume if self.shortlist is not None else None
         return Prompt(
@@ -237,7 +241,7 @@ class _Builder:
             reserve=settings.reserve,
             encoding=settings.counter.encoding,
             examples=tuple(self._chosen(rank, fit) for rank in shown),
-            dropped=dropped,
+            dropped=tuple(self._dropped(fit)),
             hint=volume_hint(volume, len(shown)) if volume is not None else None,
             notes=self.notes,
             manifest=self._manifest(rendered, shown),
@@ -263,6 +267,7 @@ class _Builder:
 
     def _keep_turns(self, dropped: int) -> None:
         self.kept_turns = len(self.turns) - dropped
+        self.last = None
         kept = [message for turn in self.turns[dropped:] for message in turn]
         self.scope["history"] = jsonable(kept)
 
@@ -274,9 +279,13 @@ class _Builder:
         return counter.count(rendered.text)
 
     def _render(self, ranks: Sequence[int]) -> Rendered:
+        if self.last is not None and self.last[0] == ranks:
+            return self.last[1]  # what was counted last is most often what is shown
         ordered = order_examples(ranks, self.settings.order, self.settings.seed)
         scopes = [scope for _, scope in self._examples(ordered)]
-        return self.template.render_scope(self.scope | {"examples": scopes})
+        rendered = self.template.render_scope(self.scope | {"examples": scopes})
+        self.last = tuple(ranks), rendered
+        return rendered
 
     def _examples(self, ranks: Sequence[int]) -> list[tuple[Example, Any]]:
         if (missing := [rank for rank in ranks if rank not in self.fetched]) and self.shortlist:
@@ -290,26 +299,29 @@ class _Builder:
 
     # -- reporting -------------------------------------------------------------------------------
 
-    def _facts(self, rank: int) -> dict[str, Any]:
-        similarity = self.shortlist.candidates.similarity if self.shortlist else [0.0]
-        return {
-            "rank": rank + 1,
-            "score": self.scores[rank],
-            "similarity": float(similarity[self.ranked[rank]]),
-            "label": self.labels[rank],
-        }
-
     def _chosen(self, rank: int, fit: Fit) -> PromptExample:
-        measure = partial(self._cost, rank)
-        if rank in fit.costs:
-            measure = partial(int, fit.costs[rank])
-        example, _ = self.fetched[rank]
-        return PromptExample(example=example, measure=measure, **self._facts(rank))
-
-    def _dropped(self, rank: int, reason: DropReason, fit: Fit) -> DroppedExample:
         assert self.shortlist is not None
-        id = self.shortlist.candidates.ids[self.ranked[rank]]
-        return DroppedExample(id=id, tokens=fit.costs.get(rank), reason=reason, **self._facts(rank))
+        cost = fit.costs.get(rank)
+        return PromptExample(
+            example=self.fetched[rank][0],
+            rank=rank + 1,
+            score=self.scores[rank],
+            similarity=float(self.shortlist.candidates.similarity[self.ranked[rank]]),
+            label=self.labels[rank],
+            measure=partial(self._cost, rank) if cost is None else partial(int, cost),
+        )
+
+    def _dropped(self, fit: Fit) -> Iterator[DroppedExample]:
+        if self.shortlist is None:
+            return
+        ids, similarity = self.shortlist.candidates.ids, self.shortlist.candidates.similarity
+        cosines = similarity.tolist()
+        for rank, reason in fit.dropped.items():
+            at = self.ranked[rank]
+            yield DroppedExample(
+                ids[at], rank + 1, self.scores[rank], cosines[at], self.labels[rank],
+                fit.costs.get(rank), reason,
+            )  # fmt: skip
 
     def _cost(self, rank: int) -> int:
         return max(0, self._count((rank,)) - self._fixed)

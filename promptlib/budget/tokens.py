@@ -60,6 +60,7 @@ class TokenCounter:
         return cls(_tiktoken_count(name), name)
 
     @classmethod
+    @lru_cache
     def for_model(cls, model: str) -> TokenCounter:
         """Count for a model; raises EncodingError for one that nothing is known of."""
         encoding = encoding_of(model)
@@ -73,9 +74,11 @@ class TokenCounter:
     def count_messages(self, messages: Sequence[Mapping[str, Any]]) -> int:
         """Count a chat request: every value, the framing of each message, and the priming."""
         count = self.count_text
-        total = PRIMING
+        roles = [message["role"] for message in messages]
+        role_tokens = {role: count(role) for role in set(roles)}
+        total = PRIMING + sum(PER_MESSAGE + role_tokens[role] for role in roles)
         for message in messages:
-            total += PER_MESSAGE + sum(count(value) for value in message.values())
+            total += sum(count(value) for key, value in message.items() if key != "role")
             total += PER_NAME if "name" in message else 0
         return self._with_margin(total)
 

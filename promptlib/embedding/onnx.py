@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from promptlib.embedding.embedder import Kind, Progress, Vectors, unit_rows
+from promptlib.embedding.embedder import Kind, Progress, Vectors
 
 BATCH = 64
 """Texts of similar length that go through the model together."""
@@ -42,7 +42,12 @@ class OnnxEmbedder:
         """Embed texts; returns float32 (n, dim), unit rows. Longer texts are cut at max_tokens."""
         tokenizer, session = self._load()
         prompt = self.prompts.get(kind, "")
-        encoded = tokenizer.encode_batch_fast([prompt + text for text in texts])
+        prompted = [prompt + text for text in texts]
+        # Waking the tokenizer's thread pool costs more than it saves on a text or two.
+        few = len(texts) < BATCH
+        encoded = (
+            [*map(tokenizer.encode, prompted)] if few else tokenizer.encode_batch_fast(prompted)
+        )
         lengths = np.fromiter((len(e.ids) for e in encoded), dtype=np.int64, count=len(encoded))
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         by_length = np.argsort(lengths, kind="stable")
@@ -52,7 +57,7 @@ class OnnxEmbedder:
             vectors[part] = session.run(None, feed)[0]
             if progress is not None:
                 progress(start + len(part), len(texts))
-        return unit_rows(vectors)
+        return vectors
 
     def warm(self) -> None:
         """Load the model now rather than at the first text."""

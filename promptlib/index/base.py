@@ -129,7 +129,7 @@ def open_base(folder: Path, fingerprint: str) -> Base | None:
             raise ValueError(f"{', '.join(damaged)} damaged")
         index = faiss.read_index(str(here / "vectors.faiss"), faiss.IO_FLAG_MMAP_IFC)
         keys, texts, codes, ids = (
-            np.load(here / f"{stem}.npy", mmap_mode="r", allow_pickle=False)
+            np.asarray(np.load(here / f"{stem}.npy", mmap_mode="r", allow_pickle=False))
             for stem in ("keys", "texts", "label_codes", "ids")
         )
         names = tuple(json.loads((here / "labels.json").read_text(encoding="utf-8")))

@@ -72,8 +72,8 @@ class State:
         while True:
             positions = self._fetch(query, fetch)
             # FAISS's sums depend on its kernel; these don't, so that equal texts score equal.
-            exact = self._vectors(positions).astype(np.float64) * query.astype(np.float64)
-            similarity = exact.sum(axis=1).round(DIGITS)
+            vectors = self._vectors(positions).astype(np.float64)
+            similarity = np.einsum("ij,j->i", vectors, query.astype(np.float64)).round(DIGITS)
             ids = self._gather(positions, self.base.rows.ids, self.delta.ids)
             order = np.lexsort((ids, -similarity))
             tie_is_whole = fetch == count or (
@@ -86,7 +86,7 @@ class State:
         return Candidates(
             keys=self._gather(positions[order], self.base.rows.keys, self.delta.keys),
             ids=tuple(ids[order].tolist()),
-            labels=tuple(self._label(int(position)) for position in positions[order]),
+            labels=self._labels(positions[order]),
             similarity=similarity[order],
         )
 
@@ -148,12 +148,13 @@ class State:
         out[~in_base] = delta[positions[~in_base] - len(base)]
         return out
 
-    def _label(self, position: int) -> str | None:
-        rows = self.base.rows
-        if position >= len(rows):
-            position, rows = position - len(rows), self.delta
-        code = rows.labels[position]
-        return rows.label_names[code] if code >= 0 else None
+    def _labels(self, positions: NDArray[np.int64]) -> tuple[str | None, ...]:
+        base, delta = self.base.rows, self.delta
+        # One list of names for both: the delta's codes come after the base's.
+        names = (*base.label_names, *delta.label_names, None)
+        shifted = np.where(delta.labels < 0, -1, delta.labels + len(base.label_names))
+        codes = self._gather(positions, base.labels, shifted)
+        return tuple(names[code] for code in codes.tolist())
 
 
 def _faiss() -> Any:

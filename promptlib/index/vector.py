@@ -75,15 +75,15 @@ class ExampleIndex:
         if self._pid != os.getpid():  # a forked child opens its own
             self._state, self._lock, self._pid = None, threading.Lock(), os.getpid()
         state = self._state
-        now = self.store.state(connection)
-        if state is not None and state.origin.revision > now.revision:
+        key, uid, revision, token = self.store.position(connection)
+        if state is not None and state.origin.revision > revision:
             connection.rollback()  # this snapshot is older than another thread's: take a new one
-            now = self.store.state(connection)
-        origin = Origin(now.uid, now.revision, now.token, self.embedder.fingerprint)
+            key, uid, revision, token = self.store.position(connection)
+        origin = Origin(uid, revision, token, self.embedder.fingerprint)
         if state is not None and state.origin == origin and not self._should_look(state):
             return state
         with self._lock:
-            self._state = self._caught_up(connection, now.key, origin)
+            self._state = self._caught_up(connection, key, origin)
             self._looked = time.monotonic()
             return self._state
 

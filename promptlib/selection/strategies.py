@@ -22,19 +22,19 @@ class Ranking:
     strategy: str
 
 
-Strategy = Callable[[Floats, np.random.Generator], tuple[NDArray[np.int64], Floats]]
-"""(similarity of each candidate, seeded generator) -> (positions, best first; their scores)."""
+Strategy = Callable[[Floats, int], tuple[NDArray[np.int64], Floats]]
+"""(similarity of each candidate, seed) -> (positions, best first; the score of each)."""
 
 
-def similar(similarity: Floats, generator: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
+def similar(similarity: Floats, seed: int) -> tuple[NDArray[np.int64], Floats]:
     """Nearest first (KATE, Liu et al. 2021, arXiv:2101.06804)."""
     order = np.argsort(-similarity, kind="stable")
     return order, similarity[order]
 
 
-def random(similarity: Floats, generator: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
+def random(similarity: Floats, seed: int) -> tuple[NDArray[np.int64], Floats]:
     """Any order, the same for the same seed; all score alike."""
-    return generator.permutation(len(similarity)), np.zeros(len(similarity))
+    return np.random.default_rng(seed).permutation(len(similarity)), np.zeros(len(similarity))
 
 
 STRATEGIES: Mapping[str, Strategy] = {"similar": similar, "random": random}
@@ -59,7 +59,7 @@ def select_examples(
         function = STRATEGIES[name]
     else:
         name, function = getattr(strategy, "__name__", type(strategy).__name__), strategy
-    positions, scores = function(similarity, np.random.default_rng(seed))
+    positions, scores = function(similarity, seed)
     positions = np.asarray(positions, dtype=np.int64)
     inside = bool(((positions >= 0) & (positions < len(similarity))).all())
     if (

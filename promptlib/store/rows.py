@@ -35,7 +35,7 @@ class StoredRow:
     @property
     def example(self) -> Example:
         """The example that the row holds."""
-        return Example(**json.loads(self.content), id=self.id, status=self.status)
+        return Example.from_stored(self.id, self.content, self.content_hash, self.status)
 
     @property
     def source_state(self) -> str | None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import builtins
-import json
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from promptlib.embedding.embedder import Embedder, Progress
@@ -142,6 +142,13 @@ class ExampleStore:
         key, uid, revision, token, settings, seed = row
         return StoreState(key, uid, revision, token, StoreSettings(**settings), seed)
 
+    def position(self, connection: Connection) -> tuple[int, str, int, str]:
+        """Read the store's key, uid, revision and token: the little that every prompt asks for."""
+        row = connection.execute(_POSITION, {"store_name": self.name}).first()
+        if row is None:
+            self.state(connection)  # says what is wrong
+        return tuple(row)  # type: ignore[arg-type]
+
     @property
     def revision(self) -> int:
         """The number of writes so far."""
@@ -228,9 +235,10 @@ class ExampleStore:
         if connection is None:
             with self.database.read() as connection:
                 return self.by_keys(keys, connection)
-        query = select(examples.c.key, *SHOWN).where(examples.c.key.in_(keys))
-        found = {row[0]: row for row in connection.execute(query)}
-        return [shown_example(found[key]) for key in keys]
+        wanted = {f"key{number}": key for number, key in enumerate(keys)}
+        rows = connection.execute(_by_keys(len(keys)), wanted) if keys else ()
+        found = {key: Example.from_stored(*parts) for key, *parts in rows}
+        return [found[key] for key in keys]
 
     def log(self, id: str | None = None) -> builtins.list[LoggedChange]:
         """List the changes, oldest first: of one example, or of all."""
@@ -343,18 +351,20 @@ class ExampleStore:
         return row
 
 
+_POSITION = select(stores.c.key, stores.c.uid, stores.c.revision, stores.c.token).where(
+    stores.c.name == bindparam("store_name")
+)
 _STATE = select(
     stores.c.key, stores.c.uid, stores.c.revision, stores.c.token, stores.c.settings, stores.c.seed
 ).where(stores.c.name == bindparam("store_name"))
 
 
-SHOWN = (examples.c.id, examples.c.content, examples.c.status)
-"""What of a row a prompt needs."""
-
-
-def shown_example(row: Any) -> Example:
-    """Make the example of a result row of (key, *SHOWN)."""
-    return Example(**json.loads(row[2]), id=row[1], status=row[3])
+@lru_cache
+def _by_keys(count: int) -> Select[Any]:
+    # Spelt out: a list of changing length is expanded anew at each execution.
+    columns = examples.c.key, examples.c.id, examples.c.content, examples.c.content_hash
+    keys: builtins.list[BindParameter[int]] = [bindparam(f"key{number}") for number in range(count)]
+    return select(*columns, examples.c.status).where(examples.c.key.in_(keys))
 
 
 def check_name(name: str) -> None:

@@ -10,7 +10,7 @@ from jinja2.compiler import CodeGenerator, Frame
 from jinja2.filters import make_attrgetter
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from promptlib.templating.messages import MessageExtension
+from promptlib.templating.messages import KEEP, MessageExtension, keep_message
 from promptlib.templating.values import printed
 
 
@@ -45,6 +45,7 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         )
         # The same inputs must give the same bytes.
         del self.globals["lipsum"], self.filters["random"]
+        self.filters[KEEP] = keep_message
         self.filters["string"] = _string
         self.filters["join"] = _join
 

@@ -23,6 +23,8 @@ from jinja2.parser import Parser
 from promptlib.errors import TemplateError, did_you_mean
 from promptlib.example import ROLES
 
+_TOKEN = re.compile("<([0-9a-f]{32}:[0-9]+)>")
+
 
 @dataclass
 class Collected:
@@ -42,7 +44,7 @@ class Collected:
 
     def check(self, text: str) -> None:
         """Make sure that all messages and nothing else arrived; raises TemplateError."""
-        parts = re.split(f"<{self.secret}:([0-9]+)>", text)
+        parts = _TOKEN.split(text)
         outside, places = parts[::2], parts[1::2]
         for part in outside:
             if part.strip():
@@ -50,7 +52,7 @@ class Collected:
                 raise TemplateError(
                     f"text outside messages: {shown!r}; put it inside {{% message %}}"
                 )
-        if places != [str(number) for number in range(len(self.messages))]:
+        if places != [f"{self.secret}:{number}" for number in range(len(self.messages))]:
             raise TemplateError(
                 "messages were moved, repeated or left out after they were made: don't put "
                 "{% message %} into set, filter, or a macro that is tested or called twice"
@@ -71,6 +73,10 @@ def collecting() -> Iterator[Collected]:
         _collecting.reset(token)
 
 
+KEEP = "message tag"
+"""The filter that a message's body goes through: a name that no template can spell."""
+
+
 class MessageExtension(Extension):
     """Adds the tags `message` and `turns` to Jinja."""
 
@@ -84,15 +90,17 @@ class MessageExtension(Extension):
             call = self.call_method("_turns", [value], lineno=tag.lineno)
             return nodes.Output([call], lineno=tag.lineno)
         body = parser.parse_statements(("name:endmessage",), drop_needle=True)
-        call = self.call_method("_message", [value], lineno=tag.lineno)
-        return nodes.CallBlock(call, [], [], body, lineno=tag.lineno)
-
-    def _message(self, role: Any, caller: Any) -> str:
-        return _current().add(role, str(caller()))
+        keep = nodes.Filter(None, KEEP, [value], [], None, None, lineno=tag.lineno)
+        return nodes.FilterBlock(body, keep, lineno=tag.lineno)
 
     def _turns(self, conversation: Any) -> str:
         turns = _turns(conversation)
         return "".join(_current().add(turn["role"], turn["content"]) for turn in turns)
+
+
+def keep_message(body: str, role: Any) -> str:
+    """Keep a message and leave its token; the filter behind `{% message %}`."""
+    return _current().add(role, body)
 
 
 def _current() -> Collected:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,7 +20,7 @@ from promptlib.errors import (
 )
 from promptlib.templating.environment import PromptEnvironment
 from promptlib.templating.frontmatter import InputSpec, Parts, split_template
-from promptlib.templating.messages import MessageExtension
+from promptlib.templating.messages import KEEP, MessageExtension
 from promptlib.templating.template import SCOPE, Template
 
 SUFFIX = ".j2"
@@ -153,15 +154,10 @@ class TemplateRegistry:
         except OSError as error:
             raise TemplateError(f"can't read {path}: {error.strerror}") from None
 
-    def _stamp(self, names: Mapping[str, str]) -> tuple[Any, ...]:
-        stamps = []
-        for name in names:
-            try:
-                stat = self.path(name).stat()
-                stamps.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
-            except OSError:
-                stamps.append((0, 0, 0))
-        return tuple(stamps)
+    def _stamp(self, names: Iterable[str]) -> tuple[Any, ...]:
+        return tuple(
+            _file_stamp(f"{self.folder}/{name.removesuffix(SUFFIX)}{SUFFIX}") for name in names
+        )
 
 
 class _Files(BaseLoader):
@@ -178,14 +174,21 @@ class _Files(BaseLoader):
         return split_template(self.files[template], where).body, where, None
 
 
+def _file_stamp(path: str) -> tuple[int, ...] | None:
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
 def _syntax_error(error: JinjaSyntaxError, where: str, offset: int) -> TemplateSyntaxError:
     return TemplateSyntaxError(f"{where}:{error.lineno + offset}: {error.message}")
 
 
 def _has_messages(tree: nodes.Template) -> bool:
-    tags = (call.node for call in tree.find_all(nodes.Call))
-    return any(
-        isinstance(node, nodes.ExtensionAttribute)
-        and node.identifier == MessageExtension.identifier
-        for node in tags
+    kept = any(node.name == KEEP for node in tree.find_all(nodes.Filter))
+    return kept or any(
+        node.identifier == MessageExtension.identifier
+        for node in tree.find_all(nodes.ExtensionAttribute)
     )

@@ -34,9 +34,11 @@ class JsonList(list[Any]):
 
 def jsonable(value: Any) -> Any:
     """Copy data so that every object and list in it prints as JSON."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, Mapping):
         return JsonObject({str(key): jsonable(item) for key, item in value.items()})
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence):
         return JsonList(jsonable(item) for item in value)
     return value
 

@@ -1,0 +1,54 @@
+"""The least that finding examples takes: tokenizer, ONNX session, flat FAISS. No promptlib.
+
+python benchmarks/bare.py MODEL_FOLDER INDEX_FILE QUERIES_FILE [--once]
+"""
+
+import json
+import statistics
+import sys
+import time
+
+import faiss
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+model, index_file, queries_file = sys.argv[1:4]
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = 2
+options.log_severity_level = 3
+session = onnxruntime.InferenceSession(
+    f"{model}/model.onnx", options, providers=["CPUExecutionProvider"]
+)
+tokenizer = Tokenizer.from_file(f"{model}/tokenizer.json")
+tokenizer.no_padding()
+tokenizer.enable_truncation(256)
+index = faiss.read_index(index_file)
+faiss.omp_set_num_threads(1)
+
+
+def find(query: str) -> np.ndarray:
+    ids = np.array([tokenizer.encode(query).ids], dtype=np.int64)
+    feed = {
+        "input_ids": ids,
+        "attention_mask": np.ones_like(ids),
+        "token_type_ids": np.zeros_like(ids),
+    }
+    return index.search(session.run(None, feed)[0], 8)
+
+
+with open(queries_file, encoding="utf-8") as file:
+    queries = [json.loads(line) for line in file]
+if "--once" in sys.argv:
+    import jinja2  # noqa: F401
+    import sqlalchemy  # noqa: F401
+    import tiktoken  # noqa: F401  # a fresh process that builds prompts needs these too
+
+    find(queries[0])
+else:
+    times = []
+    for query in queries:
+        start = time.perf_counter()
+        find(query)
+        times.append(time.perf_counter() - start)
+    print(json.dumps({"median": statistics.median(times), "times": times}))

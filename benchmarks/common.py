@@ -1,0 +1,60 @@
+"""What the benchmarks share: a real project, real queries, and how figures are taken."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent
+RESULTS = HERE / "results"
+PROJECT = RESULTS / "project"
+QUERIES = CHECKOUT / "tests" / "data" / "banking77_test.jsonl"
+TEMPLATE = "banking/intent"
+STORE = "banking77"
+
+
+def queries() -> list[str]:
+    """The 3,080 test messages of BANKING77, none of them in the store."""
+    with QUERIES.open(encoding="utf-8") as file:
+        return [json.loads(line)["input"] for line in file]
+
+
+def labels() -> list[str]:
+    with QUERIES.open(encoding="utf-8") as file:
+        return [json.loads(line)["output"] for line in file]
+
+
+def prepared_project() -> Path:
+    """A project with the starter imported and indexed; made once, used by all benchmarks."""
+    if not (PROJECT / ".promptlib" / "index").is_dir():
+        run("-m", "cli", "init", str(PROJECT))
+        run("-m", "cli", "-C", str(PROJECT), "build", TEMPLATE, "warm up")
+    return PROJECT
+
+
+def run(*arguments: str) -> str:
+    """Run Python in a process of its own; returns its stdout."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
+    return done.stdout
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def median(values: list[float]) -> float:
+    return statistics.median(values)
+
+
+def save(name: str, figures: object) -> None:
+    """Keep figures as JSON beside the project, and print them."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures, indent=2))
