@@ -1,6 +1,6 @@
 """The least that finding examples takes: tokenizer, ONNX session, flat FAISS. No promptlib.
 
-python benchmarks/bare.py MODEL_FOLDER INDEX_FILE QUERIES_FILE [--once]
+python benchmarks/bare.py MODEL_FOLDER VECTORS.npy QUERIES.jsonl [--once]
 """
 
 import json
@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-model, index_file, queries_file = sys.argv[1:4]
+model, vectors_file, queries_file = sys.argv[1:4]
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 2
 options.log_severity_level = 3
@@ -23,7 +23,9 @@ session = onnxruntime.InferenceSession(
 tokenizer = Tokenizer.from_file(f"{model}/tokenizer.json")
 tokenizer.no_padding()
 tokenizer.enable_truncation(256)
-index = faiss.read_index(index_file)
+vectors = np.load(vectors_file)
+index = faiss.IndexFlatIP(vectors.shape[1])
+index.add(vectors)
 faiss.omp_set_num_threads(1)
 
 

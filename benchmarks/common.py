@@ -36,6 +36,19 @@ def prepared_project() -> Path:
     return PROJECT
 
 
+def bare_inputs() -> tuple[str, str]:
+    """The folder of the compiled model, and a file with the store's vectors as float32."""
+    import numpy as np
+
+    import promptlib
+
+    project = promptlib.open(prepared_project())
+    vectors = RESULTS / "vectors.npy"
+    if not vectors.is_file():
+        np.save(vectors, project.index(STORE).refresh().base.rows.vectors.astype(np.float32))
+    return str(project.embedder.loaded.folder), str(vectors)
+
+
 def run(*arguments: str) -> str:
     """Run Python in a process of its own; returns its stdout."""
     command = [sys.executable, *arguments]

@@ -12,17 +12,7 @@ import sys
 import tempfile
 import time
 
-from common import (
-    PROJECT,
-    RESULTS,
-    STORE,
-    TEMPLATE,
-    median,
-    percentile,
-    prepared_project,
-    run,
-    save,
-)
+from common import PROJECT, RESULTS, TEMPLATE, bare_inputs, median, percentile, run, save
 from common import queries as all_queries
 
 
@@ -36,8 +26,7 @@ def main() -> None:
     if arguments.measure:
         measure(arguments.measure, arguments.budget)
         return
-    prepared_project()
-    model, index = places()
+    model, vectors = bare_inputs()
     found: dict[str, list[float]] = {"bare": [], "promptlib": []}
     rounds = []
     texts = all_queries()
@@ -47,7 +36,7 @@ def main() -> None:
             part = texts[start : start + arguments.queries]
             file.writelines(json.dumps(text) + "\n" for text in part)
             file.flush()
-            bare = json.loads(run("benchmarks/bare.py", model, index, file.name))
+            bare = json.loads(run("benchmarks/bare.py", model, vectors, file.name))
             ours = json.loads(
                 run(
                     "benchmarks/latency.py",
@@ -83,16 +72,6 @@ def measure(file: str, budget: int) -> None:
         project.build(TEMPLATE, text, k=8, budget=budget, strategy="similar")
         times.append(time.perf_counter() - start)
     json.dump({"median": median(times), "times": times}, sys.stdout)
-
-
-def places() -> tuple[str, str]:
-    """Where the compiled model and the index are, without promptlib in the bare script."""
-    import promptlib
-
-    project = promptlib.open(PROJECT)
-    folder = project.embedder.loaded.folder
-    pointer = PROJECT / ".promptlib" / "index" / STORE / "current"
-    return str(folder), str(pointer.parent / pointer.read_text().strip() / "vectors.faiss")
 
 
 if __name__ == "__main__":

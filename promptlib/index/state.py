@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from promptlib.embedding.embedder import Vectors
 from promptlib.hint import Volume
 from promptlib.index.base import Base, Origin, Rows
+from promptlib.store.vectors import Halves
 
 DIGITS = 5
 """Similarities are rounded to this many digits and ties break by id, so that threads, batches and
@@ -73,7 +74,8 @@ class State:
             positions = self._fetch(query, fetch)
             # FAISS's sums depend on its kernel; these don't, so that equal texts score equal.
             vectors = self._vectors(positions).astype(np.float64)
-            similarity = np.einsum("ij,j->i", vectors, query.astype(np.float64)).round(DIGITS)
+            cosine = np.einsum("ij,j->i", vectors, query.astype(np.float64))
+            similarity = cosine.clip(-1, 1).round(DIGITS)
             ids = self._gather(positions, self.base.rows.ids, self.delta.ids)
             order = np.lexsort((ids, -similarity))
             tie_is_whole = fetch == count or (
@@ -121,7 +123,7 @@ class State:
             found = self.base.faiss_index.search(query[None], wanted, params=parameters)[1][0]
         changed = np.flatnonzero(self.alive[base_rows:])
         if len(changed) > count:
-            scores = self.delta.vectors[changed] @ query
+            scores = self.delta.vectors[changed].astype(np.float32) @ query
             changed = changed[np.argpartition(-scores, count)[:count]]
         return np.concatenate([found, changed + base_rows])
 
@@ -135,8 +137,8 @@ class State:
         selector.bits_owner = bits  # FAISS keeps the address only
         return selector
 
-    def _vectors(self, positions: NDArray[np.int64]) -> Vectors:
-        vectors: Vectors = self._gather(positions, self.base.rows.vectors, self.delta.vectors)
+    def _vectors(self, positions: NDArray[np.int64]) -> Halves:
+        vectors: Halves = self._gather(positions, self.base.rows.vectors, self.delta.vectors)
         return vectors
 
     def _gather(self, positions: NDArray[np.int64], base: Any, delta: Any) -> Any:
@@ -171,7 +173,7 @@ def no_rows(dim: int) -> Rows:
         labels=np.zeros(0, np.int32),
         label_names=(),
         texts=np.zeros(0, np.uint64),
-        vectors=np.zeros((0, dim), np.float32),
+        vectors=np.zeros((0, dim), np.float16),
     )
 
 

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select
 
-from promptlib.embedding.embedder import Embedder, Progress, Vectors, unit_rows
+from promptlib.embedding.embedder import Embedder, Progress, Vectors
 from promptlib.store.database import Database, chunks
 from promptlib.store.tables import embedders, vectors
+
+Halves = NDArray[np.float16]
+"""Unit vectors as they are stored."""
 
 BATCH = 512
 """Texts embedded and committed at a time: what a kill can lose, and how long the lock is held."""
@@ -78,7 +81,7 @@ def put_vectors(
         connection.execute(insert(vectors), rows)
 
 
-def read_vectors(blobs: list[bytes], dim: int) -> Vectors:
-    """Turn stored vectors into unit rows, float32 (n, dim)."""
-    halves: NDArray[np.float16] = np.frombuffer(b"".join(blobs), dtype="<f2")
-    return unit_rows(halves.reshape(len(blobs), dim))
+def read_vectors(blobs: list[bytes], dim: int) -> Halves:
+    """Put stored vectors together: float16 (n, dim)."""
+    halves: Halves = np.frombuffer(b"".join(blobs), dtype="<f2")
+    return halves.reshape(len(blobs), dim)
