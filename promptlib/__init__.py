@@ -10,7 +10,7 @@ Everything public is listed here and loaded when it is first used.
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Any
 
-from promptlib.version import __version__
+from promptlib.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from promptlib.budget.fit import fit_examples as fit_examples
@@ -67,7 +67,7 @@ _HOMES = {
     "select_examples": "selection.strategies",
 } | dict.fromkeys(_ERRORS, "errors")
 
-__all__ = ["__version__", *sorted(_HOMES)]
+__all__ = sorted(["__version__", *_HOMES])
 
 
 def __getattr__(name: str) -> Any:

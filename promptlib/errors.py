@@ -2,7 +2,6 @@
 
 PromptlibError
 ├── ConfigError              promptlib.toml, store.toml or an argument is wrong
-├── MissingDependencyError   an optional package is needed and not installed
 ├── ExampleError             a value can't be an example or a message
 ├── StoreError
 │   ├── StoreNotFoundError
@@ -32,10 +31,6 @@ class PromptlibError(Exception):
 
 class ConfigError(PromptlibError):
     """A configuration file or an argument is wrong."""
-
-
-class MissingDependencyError(PromptlibError):
-    """An optional package is needed and not installed."""
 
 
 class ExampleError(PromptlibError, ValueError):

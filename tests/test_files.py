@@ -1,0 +1,102 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from promptlib.errors import BadExamplesError, StoreError
+from promptlib.example import Example
+from promptlib.store.files import read_jsonl, save_jsonl
+
+
+def file(tmp_path: Path, data: bytes) -> Path:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(data)
+    return path
+
+
+GOOD = b'{"input": "a", "output": "b"}\n'
+
+
+def test_every_bad_line_is_listed_with_its_number(tmp_path: Path) -> None:
+    lines = [
+        GOOD.strip(),
+        b"not json",
+        b'{"input": "a"',
+        b'{"output": "b"}',
+        b'{"input": "caf\xe9", "output": "b"}',
+        b"[1]",
+        b'{"input": "", "output": "b"}',
+        b"",
+        b'{"input": "x\\ud800", "output": "b"}',
+        b'{"input": "x\\u0000", "output": "b"}',
+        b'{"input": "x", "output": "b", "n": NaN}',
+        b"[" * 100_000,
+    ]
+    with pytest.raises(BadExamplesError) as caught:
+        read_jsonl(file(tmp_path, b"\n".join(lines)))
+    assert [line for line, _ in caught.value.problems] == [2, 3, 4, 5, 6, 7, 9, 10, 11, 12]
+    assert "rows.jsonl:5: not UTF-8: byte 0xe9 at column 15" in str(caught.value)
+    assert "nothing was imported: 10 of 11 lines are bad" in str(caught.value)
+
+
+def test_bad_lines_can_be_left_out(tmp_path: Path) -> None:
+    found = read_jsonl(file(tmp_path, b"oops\n" + GOOD), skip_bad=True)
+    assert len(found.examples) == 1 and [line for line, _ in found.problems] == [1]
+
+
+def test_an_id_that_is_used_twice_is_bad(tmp_path: Path) -> None:
+    rows = b'{"id": "a", "input": "x", "output": "y"}\n' * 2
+    with pytest.raises(BadExamplesError, match=r":2: id 'a' was used on line 1"):
+        read_jsonl(file(tmp_path, rows))
+
+
+def test_line_ends_and_a_byte_order_mark_do_no_harm(tmp_path: Path) -> None:
+    text = "line one\u2028still line one\u0085and still"
+    row = json.dumps({"input": text, "output": "b"}, ensure_ascii=False).encode()
+    found = read_jsonl(file(tmp_path, b"\xef\xbb\xbf" + row + b"\r\n\r\n" + GOOD))
+    assert [example.input for example in found.examples] == [text, "a"]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "holds no examples"),
+        (b"\n \n", "holds no examples"),
+        ('{"input": "a"}'.encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        (b"\x1f\x8b\x08", "is compressed"),
+    ],
+)
+def test_files_that_hold_no_rows(tmp_path: Path, data: bytes, reason: str) -> None:
+    with pytest.raises(StoreError, match=reason):
+        read_jsonl(file(tmp_path, data))
+
+
+def test_a_json_array_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="a row must be an object, not a list"):
+        read_jsonl(file(tmp_path, b'[{"input": "a", "output": "b"}]'))
+    with pytest.raises(StoreError, match="it is a JSON array"):
+        read_jsonl(file(tmp_path, b'[{"input": "a", "output": "b"}]'), skip_bad=True)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no file"):
+        read_jsonl(tmp_path / "missing.jsonl")
+    with pytest.raises(StoreError, match=r"can't read .* directory"):
+        read_jsonl(tmp_path)
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    assert save_jsonl([Example("a", "b")], path) == 1
+    before = path.read_bytes()
+
+    def failing() -> object:
+        yield Example("c", "d")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save_jsonl(failing(), path)  # type: ignore[arg-type]
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["out.jsonl"]
+    with pytest.raises(StoreError, match="can't write"):
+        save_jsonl([], tmp_path / "nowhere" / "out.jsonl")

@@ -1,0 +1,255 @@
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import func, select, update
+
+from promptlib.embedding.embedder import HashingEmbedder
+from promptlib.errors import (
+    BadExamplesError,
+    ConfigError,
+    ExampleNotFoundError,
+    StoreError,
+    StoreNotFoundError,
+)
+from promptlib.example import Example
+from promptlib.store.database import Database
+from promptlib.store.files import save_jsonl, write_jsonl
+from promptlib.store.migrations import NEWEST, migrate
+from promptlib.store.settings import StoreSettings, guess_label_field
+from promptlib.store.store import ExampleStore
+from promptlib.store.tables import changes, schema_version, vectors
+from tests.conftest import ROWS, write_rows
+from tests.test_example import examples
+
+
+def exported(store: ExampleStore) -> str:
+    out = io.StringIO()
+    write_jsonl(store, out)
+    return out.getvalue()
+
+
+def test_add_get_update_delete(store: ExampleStore) -> None:
+    example = Example("I lost my card", "card_lost")
+    assert store.add(example) == 1
+    assert store.get(example.id) == example and example.id in store and len(store) == 1
+    changed = replace(example, output="card_stolen")
+    assert store.update(changed, by="Ada") == 2
+    assert store.get(example.id).output == "card_stolen"
+    assert store.update(changed) == 2  # nothing to change is no revision
+    assert store.delete(example.id) == 3
+    assert len(store) == 0 and example.id not in store
+    assert [(c.revision, c.reason) for c in store.log(example.id)] == [
+        (1, "add"), (2, "edit"), (3, "delete"),
+    ]  # fmt: skip
+    assert store.log()[1].by == "Ada"
+    assert json.loads(store.log()[2].after or "")["deleted"]
+
+
+def test_an_id_never_changes_on_edit(store: ExampleStore) -> None:
+    example = Example("q", "x")
+    store.add(example)
+    store.update(replace(example, input="another question"))
+    assert store.get(example.id).input == "another question"
+
+
+def test_what_is_not_there_is_named(store: ExampleStore, database: Database) -> None:
+    store.add(Example("q", "x", id="abcdef"))
+    with pytest.raises(ExampleNotFoundError, match=r"no example 'abcdxx' .* near it: abcdef"):
+        store.get("abcdxx")
+    with pytest.raises(StoreNotFoundError, match="no store 'tickts'; did you mean 'tickets'"):
+        ExampleStore(database, "tickts", store.embedder).state()
+    with pytest.raises(StoreError, match="there is a store 'tickets' already"):
+        ExampleStore.create(database, "tickets", store.embedder)
+    with pytest.raises(StoreError, match="has abcdef already"):
+        store.add(Example("q", "x", id="abcdef"))
+    with pytest.raises(StoreError, match="can't be a store's name"):
+        ExampleStore.create(database, "../x", store.embedder)
+
+
+def test_a_deleted_id_can_be_added_again(store: ExampleStore) -> None:
+    store.add(Example("q", "x", id="a"))
+    store.delete("a")
+    store.add(Example("q", "y", id="a"))
+    assert store.get("a").output == "y"
+
+
+def test_import_says_what_it_did_and_twice_changes_nothing(
+    store: ExampleStore, tmp_path: Path
+) -> None:
+    path = write_rows(tmp_path / "rows.jsonl", [*ROWS, ROWS[0], {"input": "to do"}])
+    report = store.import_file(path)
+    assert (report.merge.added, report.repeats, report.drafts) == (13, 1, 1)
+    assert report.label_guess == "output" and report.revision == 1
+    again = store.import_file(path)
+    assert again.merge.unchanged == 13 and again.revision == 1 and again.embedded == 0
+
+
+def test_bad_lines_import_nothing(store: ExampleStore, tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.jsonl", [*ROWS, {"input": ""}])
+    with pytest.raises(BadExamplesError):
+        store.import_file(path)
+    assert len(store) == 0 and store.revision == 0
+    assert len(store.import_file(path, skip_bad=True).problems) == 1
+    assert len(store) == len(ROWS)
+
+
+@given(st.lists(examples, max_size=6, unique_by=lambda example: example.id))
+def test_export_then_import_is_the_identity(
+    tmp_path_factory: pytest.TempPathFactory, given_examples: list[Example]
+) -> None:
+    folder = tmp_path_factory.mktemp("identity")
+    embedder = HashingEmbedder(8)
+    stores = []
+    for name in ("one", "two"):
+        database = Database("sqlite:///db", root=folder / name)
+        stores.append(ExampleStore.create(database, "s", embedder))
+    one, two = stores
+    if given_examples:
+        one.add(*given_examples)
+        save_jsonl(one, folder / "out.jsonl")
+        two.import_file(folder / "out.jsonl")
+    assert exported(one) == exported(two)
+    assert [e.id for e in one] == sorted(e.id for e in given_examples)
+    for store in stores:
+        store.database.close()
+
+
+def test_status_survives_export_and_import(store: ExampleStore, tmp_path: Path) -> None:
+    store.add(Example("a", "x"), Example("b", status="draft"), Example("c", "x", status="rejected"))
+    save_jsonl(store, tmp_path / "out.jsonl")
+    before = exported(store)
+    for example in store.list():
+        store.delete(example.id)
+    store.import_file(tmp_path / "out.jsonl")
+    assert exported(store) == before
+
+
+def test_the_log_tells_every_state_of_every_row(store: ExampleStore, tmp_path: Path) -> None:
+    store.import_file(write_rows(tmp_path / "rows.jsonl", ROWS))
+    first = store.list()[0]
+    store.update(replace(first, output="other"))
+    store.delete(store.list()[1].id)
+    states: dict[str, str | None] = {}
+    for change in store.log():
+        assert states.get(change.id) == change.before
+        states[change.id] = change.after
+    now = {row.id: row for row in store.rows()}
+    live = {id: json.loads(state or "") for id, state in states.items()}
+    live = {id: state for id, state in live.items() if not state["deleted"]}
+    assert live.keys() == now.keys()
+    assert all(live[id]["content"] == row.content for id, row in now.items())
+
+
+def test_a_text_is_embedded_once_whatever_store_or_edit_it_comes_from(
+    store: ExampleStore, database: Database
+) -> None:
+    class Counting(HashingEmbedder):
+        texts = 0
+
+        def embed(self, texts, **options):  # type: ignore[no-untyped-def]
+            self.texts += len(texts)
+            return super().embed(texts, **options)
+
+    embedder = Counting()
+    one = ExampleStore.create(database, "one", embedder)
+    two = ExampleStore.create(database, "two", embedder)
+    example = Example("the same text", "x")
+    one.add(example, Example("the same text", "y"))
+    two.add(example)
+    two.update(replace(example, output="z"))
+    assert embedder.texts == 1
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(vectors)) == 1
+        blob = connection.scalar(select(vectors.c.vector))
+    stored = np.frombuffer(blob, "<f2")
+    assert np.abs(stored - embedder.embed(["the same text"])[0]).max() < 1e-3
+
+
+def test_labels(database: Database, tmp_path: Path, embedder: HashingEmbedder) -> None:
+    assert guess_label_field([Example(str(n), "yes") for n in range(4)]) == "output"
+    assert guess_label_field([Example(str(n), str(n)) for n in range(4)]) == ""
+    by_field = ExampleStore.create(database, "f", embedder, StoreSettings(label="intent"))
+    by_field.add(Example("a", "long answer", metadata={"intent": "greet"}))
+    assert by_field.stats().volume.classes == {"greet": 1}
+    late = ExampleStore.create(database, "late", embedder)
+    late.add(Example("added by hand", "card_lost"))
+    late.import_file(write_rows(tmp_path / "rows.jsonl", ROWS))
+    assert late.stats().volume.classes["card_lost"] == 5  # the row from before the decision too
+
+
+def test_stats_count_what_prompts_may_show(store: ExampleStore) -> None:
+    store.add(Example("a", "x", "l"), Example("a", "y", "l"), Example("b", status="draft"))
+    store.add(Example("c", "x", "m", id="gone"))
+    store.delete("gone")
+    stats = store.stats()
+    assert stats.statuses == {"approved": 2, "draft": 1} and stats.deleted == 1
+    assert (stats.volume.rows, stats.volume.distinct) == (2, 1)
+    assert stats.volume.classes == {"l": 2}
+
+
+def test_settings_come_from_store_toml(tmp_path: Path) -> None:
+    path = tmp_path / "store.toml"
+    assert StoreSettings.from_toml(path) == StoreSettings()
+    path.write_text('label = "output"\nlanguage = "en"\n')
+    assert StoreSettings.from_toml(path).label == "output"
+    path.write_text('lable = "output"\n')
+    with pytest.raises(ConfigError, match=r"store.toml: unknown key 'lable'; did you mean 'label'"):
+        StoreSettings.from_toml(path)
+    path.write_text("label = 3\n")
+    with pytest.raises(ConfigError, match="label must be text"):
+        StoreSettings.from_toml(path)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("promptlib.db", "is not a URL"),
+        ("postgresql://me:secret@host/db", "only SQLite is supported so far"),
+        ("sqlite://", "needs a database file"),
+    ],
+)
+def test_other_databases_are_refused_in_one_line(url: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason) as caught:
+        Database(url)
+    assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database(tmp_path: Path, embedder: HashingEmbedder) -> None:
+    (tmp_path / "db").write_text("this is a text file, and a long one at that\n" * 50)
+    with pytest.raises(StoreError, match="db is not an SQLite database"):
+        ExampleStore.create(Database("sqlite:///db", root=tmp_path), "s", embedder)
+
+
+def test_a_newer_database_is_refused_and_an_older_one_lifted(
+    store: ExampleStore, database: Database, tmp_path: Path
+) -> None:
+    lifted = []
+    with database.write() as connection:
+        migrate(connection, {NEWEST + 1: lambda connection: lifted.append("once")})
+        migrate(connection, {NEWEST + 1: lambda connection: lifted.append("twice")})
+    assert lifted == ["once"]
+    database.close()
+    with pytest.raises(StoreError, match="upgrade promptlib"), database.read():
+        pass
+    again = Database("sqlite:///promptlib.db", root=tmp_path)
+    with pytest.raises(StoreError, match=f"has schema {NEWEST + 1}"), again.read():
+        pass
+
+
+def test_revisions_and_tokens_are_one_per_write(store: ExampleStore, database: Database) -> None:
+    tokens = {store.state().token}
+    for number in range(3):
+        store.add(Example(str(number), "x"))
+        tokens.add(store.state().token)
+    assert len(tokens) == 4 and store.revision == 3
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(changes)) == 3
+        assert connection.scalar(select(schema_version.c.number)) == NEWEST
+    with database.write() as connection:
+        connection.execute(update(schema_version).values(number=NEWEST))
