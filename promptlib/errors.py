@@ -115,4 +115,4 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     if near := get_close_matches(word, names, n=3, cutoff=0.5):
         return f"did you mean {' or '.join(repr(name) for name in near)}?"
-    return f"there are: {', '.join(names)}" if names else "there are none yet"
+    return f"there are: {', '.join(names)}" if names else "there are none"

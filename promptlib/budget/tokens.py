@@ -95,12 +95,20 @@ def load_encoding(name: str) -> tiktoken.Encoding:
 def _load(name: str) -> tiktoken.Encoding:
     import tiktoken
 
-    path = Path(__file__).resolve().parent.parent / "data" / "tiktoken" / SHIPPED[name]
+    ranks = read_ranks(rank_file(name))
+    pattern = _PATTERNS[name]
+    return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+
+
+def rank_file(name: str) -> Path:
+    """Say where the ranks of a shipped encoding are."""
+    return Path(__file__).resolve().parent.parent / "data" / "tiktoken" / SHIPPED[name]
+
+
+def read_ranks(path: Path) -> dict[bytes, int]:
+    """Read tiktoken's format: a line each of base64 token and rank."""
     words = path.read_bytes().split()  # token, rank, token, rank, ...
-    ranks = dict(zip(map(a2b_base64, words[::2]), map(int, words[1::2]), strict=True))
-    return tiktoken.Encoding(
-        name, pat_str=_PATTERNS[name], mergeable_ranks=ranks, special_tokens={}
-    )
+    return dict(zip(map(a2b_base64, words[::2]), map(int, words[1::2]), strict=True))
 
 
 def _tiktoken_count(name: str) -> Callable[[str], int]:

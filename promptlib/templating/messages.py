@@ -23,7 +23,8 @@ from jinja2.parser import Parser
 from promptlib.errors import TemplateError, did_you_mean
 from promptlib.example import ROLES
 
-_TOKEN = re.compile("<([0-9a-f]{32}:[0-9]+)>")
+# The m is there so that even a secret of digits alone doesn't survive a filter like `upper`.
+_TOKEN = re.compile("<m([0-9a-f]{32}:[0-9]+)>")
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Collected:
         if self.secret in body:
             raise TemplateError("a message stands inside another message")
         self.messages.append({"role": role, "content": body.strip()})
-        return f"<{self.secret}:{len(self.messages) - 1}>"
+        return f"<m{self.secret}:{len(self.messages) - 1}>"
 
     def check(self, text: str) -> None:
         """Make sure that all messages and nothing else arrived; raises TemplateError."""

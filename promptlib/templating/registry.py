@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -73,45 +74,36 @@ class TemplateRegistry:
     # -- parts -----------------------------------------------------------------------------------
 
     def _load(self, name: str) -> Template:
-        files: dict[str, str] = {}
-        parts: dict[str, Parts] = {}
-        trees: dict[str, nodes.Template] = {}
-        environment = PromptEnvironment(_Files(self, files))
-        self._close(name, (), environment, files, parts, trees)
-        front = parts[name].front
-        undeclared = set().union(*(meta.find_undeclared_variables(t) for t in trees.values()))
-        free = sorted(undeclared - set(SCOPE) - set(environment.globals))
-        declared = front.inputs
-        if declared is None:  # a body without declared inputs takes what it names
-            declared = {input: InputSpec(type=None) for input in free}
-        compiled = {}
-        for file in files:
-            try:
-                compiled[file] = environment.get_template(file)
-            except JinjaSyntaxError as error:  # unknown filters and tests show up here
-                where = str(self.path(file))
-                raise _syntax_error(error, where, parts[file].offset) from None
-        if taken := sorted(set(declared) & set(SCOPE)):
+        files: dict[str, _File] = {}
+        environment = PromptEnvironment(_Bodies(files))
+        self._read_with_includes(name, (), environment, files)
+        named = set().union(*(file.names for file in files.values()))
+        front = files[name].parts.front
+        inputs = front.inputs
+        if inputs is None:  # a body without declared inputs takes what it names
+            free = named - set(SCOPE) - set(environment.globals)
+            inputs = {input: InputSpec(type=None) for input in sorted(free)}
+        if taken := sorted(set(inputs) & set(SCOPE)):
             raise TemplateSyntaxError(
                 f"{self.path(name)}: inputs can't be named {', '.join(taken)}: templates use those"
             )
         return Template(
             name=name,
             front=front,
-            inputs=declared,
-            uses=frozenset(undeclared & set(SCOPE)),
-            is_chat=any(_has_messages(tree) for tree in trees.values()),
-            files=files,
-            where=str(self.path(name)),
-            compiled=compiled[name],
-            offsets={str(self.path(n)): p.offset for n, p in parts.items()},
+            inputs=inputs,
+            uses=frozenset(named & set(SCOPE)),
+            is_chat=any(file.has_messages for file in files.values()),
+            files={included: file.source for included, file in files.items()},
+            where=files[name].where,
+            compiled=environment.get_template(name),
+            offsets={file.where: file.parts.offset for file in files.values()},
         )
 
-    def _close(
+    def _read_with_includes(
         self, name: str, above: tuple[str, ...], environment: PromptEnvironment,
-        files: dict[str, str], parts: dict[str, Parts], trees: dict[str, nodes.Template],
+        files: dict[str, _File],
     ) -> None:  # fmt: skip
-        """Read a template and everything it includes, by name; raises TemplateError."""
+        """Read a template and all that it includes into `files`; raises TemplateError."""
         if name in above:
             circle = " -> ".join([*above[above.index(name) :], name])
             raise TemplateError(f"{self.path(above[-1])}: includes go in a circle: {circle}")
@@ -123,19 +115,21 @@ class TemplateRegistry:
             if not above:
                 raise
             raise type(error)(f"{self.path(above[-1])}: {error}") from None
-        files[name] = source
-        parts[name] = split_template(source, where)
+        parts = split_template(source, where)
         try:
-            trees[name] = environment.parse(parts[name].body, name, where)
+            tree = environment.parse(parts.body, name, where)
+            names = meta.find_undeclared_variables(tree)  # meets unknown filters and tests too
         except JinjaSyntaxError as error:
-            raise _syntax_error(error, where, parts[name].offset) from None
-        for included in meta.find_referenced_templates(trees[name]):
+            line = error.lineno + parts.offset
+            raise TemplateSyntaxError(f"{where}:{line}: {error.message}") from None
+        files[name] = _File(source, where, parts, frozenset(names), _has_messages(tree))
+        for included in meta.find_referenced_templates(tree):
             if included is None:
                 raise TemplateError(
                     f"{where}: include, import and extends need a name in quotes, "
                     "so that all that belongs to a template is known"
                 )
-            self._close(included, (*above, name), environment, files, parts, trees)
+            self._read_with_includes(included, (*above, name), environment, files)
 
     def _read(self, name: str) -> tuple[str, str]:
         path = self.path(name)
@@ -160,18 +154,29 @@ class TemplateRegistry:
         )
 
 
-class _Files(BaseLoader):
+@dataclass(frozen=True)
+class _File:
+    """One file of a template, taken apart."""
+
+    source: str
+    where: str
+    parts: Parts
+    names: frozenset[str]
+    """Variables that it reads and doesn't set."""
+    has_messages: bool
+
+
+class _Bodies(BaseLoader):
     """Gives Jinja the bodies of the files that were read as part of one template."""
 
-    def __init__(self, registry: TemplateRegistry, files: Mapping[str, str]) -> None:
-        self.registry = registry
+    def __init__(self, files: Mapping[str, _File]) -> None:
         self.files = files
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, None]:
         if template not in self.files:
             raise JinjaNotFound(template)
-        where = str(self.registry.path(template))
-        return split_template(self.files[template], where).body, where, None
+        file = self.files[template]
+        return file.parts.body, file.where, None
 
 
 def _file_stamp(path: str) -> tuple[int, ...] | None:
@@ -180,10 +185,6 @@ def _file_stamp(path: str) -> tuple[int, ...] | None:
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-
-def _syntax_error(error: JinjaSyntaxError, where: str, offset: int) -> TemplateSyntaxError:
-    return TemplateSyntaxError(f"{where}:{error.lineno + offset}: {error.message}")
 
 
 def _has_messages(tree: nodes.Template) -> bool:
