@@ -124,7 +124,10 @@ class Project:
         Raises BadExamplesError with every bad line, unless `skip_bad`; then nothing has changed.
         """
         file = read_jsonl(path, skip_bad=skip_bad)
-        store = self.store(name) if name in self.store_names() else self.create_store(name)
+        if name in self.store_names():
+            store = self.store(name)
+        else:  # another process may make it at the same time
+            store = ExampleStore.create(self.database, name, self.embedder, exist_ok=True)
         return import_examples(
             store, file, restore=restore, progress=self._reporting(f"importing {name}"),
             reason=f"import {Path(path).name}",

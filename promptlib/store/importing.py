@@ -68,6 +68,7 @@ def import_examples(
     if planned.changes or values:
         with store.database.write() as connection:
             now = store.state(connection)
+            revision = now.revision
             if now.revision != before.revision:  # someone wrote meanwhile
                 planned = _plan(connection, now, file, restore)
                 if now.settings.label is not None:

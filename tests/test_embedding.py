@@ -1,0 +1,236 @@
+"""Embedders, with the real model where the model matters."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from promptlib.embedding import compile as compile_module
+from promptlib.embedding.compile import compile_model, compiled
+from promptlib.embedding.embedder import Embedder, HashingEmbedder
+from promptlib.embedding.loading import LazyEmbedder, cache_folder, load_embedder
+from promptlib.embedding.onnx import OnnxEmbedder
+from promptlib.embedding.reference import TorchEmbedder
+from promptlib.embedding.source import DEFAULT_MODEL, ModelSource, find_model
+from promptlib.errors import EmbedderError, ModelNotFoundError
+from tests.conftest import CHECKOUT
+
+TEXTS = st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=80), max_size=70)
+
+
+@pytest.fixture(scope="module")
+def source() -> ModelSource:
+    found = find_model(DEFAULT_MODEL)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def onnx() -> OnnxEmbedder:
+    embedder = load_embedder(DEFAULT_MODEL)
+    assert isinstance(embedder, OnnxEmbedder)
+    return embedder
+
+
+@pytest.fixture(scope="module")
+def reference(source: ModelSource) -> TorchEmbedder:
+    return TorchEmbedder(source.folder)
+
+
+@given(TEXTS)
+def test_hashing_gives_unit_rows(texts: list[str]) -> None:
+    vectors = HashingEmbedder(32).embed(texts)
+    assert vectors.shape == (len(texts), 32) and vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
+
+
+def test_hashing_knows_words_and_nothing_else() -> None:
+    embed = HashingEmbedder().embed
+    near, same, far = embed(["lost my card"]), embed(["Card, my LOST!"]), embed(["zebra crossing"])
+    assert np.allclose(near, same) and (near @ far.T).item() < 0.5
+    assert isinstance(HashingEmbedder(), Embedder)
+
+
+@settings(max_examples=15)
+@given(TEXTS)
+def test_a_vector_never_depends_on_its_batch(onnx: OnnxEmbedder, texts: list[str]) -> None:
+    together = onnx.embed(texts)
+    assert together.shape == (len(texts), 384)
+    for text, vector in zip(texts[:10], together[:10], strict=True):
+        assert np.abs(onnx.embed([text])[0] - vector).max() < 1e-5
+
+
+def test_compiled_and_original_give_the_same_vectors(
+    onnx: OnnxEmbedder, reference: TorchEmbedder
+) -> None:
+    rows = (CHECKOUT / "example_stores/banking77/examples.jsonl").read_text().splitlines()[::100]
+    texts = [json.loads(row)["input"] for row in rows] + ["x" * 3000, "word " * 1000, "日本語"]
+    difference = np.abs(onnx.embed(texts) - reference.embed(texts)).max()
+    assert difference < compile_module.TOLERANCE
+    assert onnx.fingerprint == reference.fingerprint and onnx.max_tokens == reference.max_tokens
+
+
+def test_the_fingerprint_is_of_the_content_not_of_the_place(
+    source: ModelSource, reference: TorchEmbedder, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(source.folder, tmp_path / "elsewhere")
+    config = json.loads((copied / "config.json").read_text())
+    config["_name_or_path"], config["transformers_version"] = "another/name", "0.0"
+    (copied / "config.json").write_text(json.dumps(config))
+    assert TorchEmbedder(copied).fingerprint == reference.fingerprint
+    settings_file = copied / "sentence_bert_config.json"
+    facts = json.loads(settings_file.read_text())
+    settings_file.write_text(json.dumps(facts | {"max_seq_length": 64}))
+    assert TorchEmbedder(copied).fingerprint != reference.fingerprint
+
+
+def test_prompts_of_asymmetric_models_are_applied(source: ModelSource, tmp_path: Path) -> None:
+    copied = shutil.copytree(source.folder, tmp_path / "asymmetric")
+    path = copied / "config_sentence_transformers.json"
+    facts = json.loads(path.read_text())
+    facts["prompts"] = {"query": "query: ", "document": "passage: "}
+    path.write_text(json.dumps(facts))
+    embedder = load_embedder(str(copied), tmp_path / "cache")
+    assert isinstance(embedder, OnnxEmbedder) and embedder.prompts["query"] == "query: "
+    plain = load_embedder(DEFAULT_MODEL)
+    query = embedder.embed(["card"], kind="query")
+    assert np.allclose(query, plain.embed(["query: card"]), atol=1e-5)
+    assert np.allclose(embedder.embed(["card"]), plain.embed(["passage: card"]), atol=1e-5)
+    assert np.allclose(query, TorchEmbedder(copied).embed(["card"], kind="query"), atol=1e-4)
+    assert embedder.fingerprint != plain.fingerprint
+
+
+def test_a_model_that_cannot_be_compiled_stays_on_pytorch(
+    source: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(compile_module, "TOLERANCE", -1.0)  # no compiled model is that good
+    embedder = compile_model(source, tmp_path)
+    assert isinstance(embedder, TorchEmbedder)
+    assert "runs on PyTorch, it can't be compiled: ValueError: vectors differ" in caplog.text
+    assert compiled(source, tmp_path) is None and not list(tmp_path.glob("compiling-*"))
+
+
+def test_a_cache_that_cannot_be_written_is_no_obstacle(
+    source: ModelSource, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    embedder = compile_model(source, tmp_path / "file" / "cache")
+    assert isinstance(embedder, TorchEmbedder) and "set PROMPTLIB_CACHE" in caplog.text
+
+
+def test_a_compiled_model_that_is_not_whole_is_compiled_again(
+    source: ModelSource, onnx: OnnxEmbedder
+) -> None:
+    model = onnx.folder / "model.onnx"
+    model.write_bytes(model.read_bytes()[:1000])
+    assert compiled(source, cache_folder()) is None
+    again = load_embedder(DEFAULT_MODEL)
+    assert again.embed(["hello"]).shape == (1, 384)
+
+
+def test_weights_that_were_tampered_with_are_refused(source: ModelSource, tmp_path: Path) -> None:
+    copied = shutil.copytree(source.folder, tmp_path / "model")
+    with (copied / "model.safetensors").open("r+b") as weights:
+        weights.seek(1_000_000)
+        weights.write(b"\0\0\0\0")
+    with pytest.raises(EmbedderError, match="isn't the published all-MiniLM-L6-v2"):
+        ModelSource(copied, "bundled package").check()
+
+
+def test_models_are_looked_for_in_order(
+    source: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert source.place == "bundled package"
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    repository = tmp_path / "hub" / "models--sentence-transformers--all-MiniLM-L6-v2"
+    snapshot = repository / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (snapshot / "modules.json").write_text("[]")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
+    for name in (DEFAULT_MODEL, "all-MiniLM-L6-v2"):
+        found = find_model(name)
+        assert found == ModelSource(snapshot, "Hugging Face cache")
+    found = find_model(str(source.folder))
+    assert found is not None and found.place == "path"
+
+
+def test_a_model_that_is_nowhere_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = time.monotonic()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelNotFoundError, match=r"'BAAI/bge-small' .* HF_HUB_OFFLINE .* fetch it"):
+        load_embedder("BAAI/bge-small")
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ModelNotFoundError, match="hub can't be reached"):
+        load_embedder("BAAI/bge-small")
+    with pytest.raises(ModelNotFoundError, match="there is no folder"):
+        load_embedder("./missing")
+    with pytest.raises(ModelNotFoundError, match=r"it has no modules\.json"):
+        load_embedder(str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelNotFoundError, match=r"pip install 'promptlib\[offline\]'"):
+        load_embedder(DEFAULT_MODEL)
+    assert time.monotonic() - start < 10
+
+
+def test_a_lazy_embedder_loads_on_use() -> None:
+    lazy = LazyEmbedder("hashing")
+    assert lazy._loaded is None
+    lazy.warm()
+    assert lazy.dim == 256 and lazy.fingerprint == "hashing-1-256"
+    assert lazy.embed(["x"]).shape == (1, 256)
+
+
+def test_once_compiled_pytorch_is_never_imported(onnx: OnnxEmbedder) -> None:
+    code = (
+        "import sys; from promptlib.embedding.loading import load_embedder\n"
+        f"load_embedder({DEFAULT_MODEL!r}).embed(['hello'])\n"
+        "print([m for m in ('torch', 'transformers', 'sentence_transformers') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_forked_child_embeds_too(onnx: OnnxEmbedder) -> None:
+    expected = onnx.embed(["hello"])
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if np.allclose(onnx.embed(["hello"]), expected) else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_processes_that_start_at_once_compile_once(tmp_path: Path) -> None:
+    code = (
+        "import logging; logging.basicConfig(level=logging.INFO)\n"
+        "from promptlib.embedding.loading import load_embedder\n"
+        f"print(load_embedder({DEFAULT_MODEL!r}).embed(['hello']).sum())"
+    )
+    environment = os.environ | {"PROMPTLIB_CACHE": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    running = [
+        subprocess.Popen(command, cwd=CHECKOUT, env=environment, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]  # fmt: skip
+    outputs = [process.communicate() for process in running]
+    assert all(process.returncode == 0 for process in running), outputs
+    assert len({out for out, _ in outputs}) == 1
+    assert sum("compiling" in talk for _, talk in outputs) == 1
