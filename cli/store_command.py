@@ -331,21 +331,24 @@ def _tell(name: str, source: str, report: ImportReport, as_json: bool) -> None:
         say(f"{source}:{line}: left out: {reason}")
     if report.label_guess:
         say(f"the label of a row is its {report.label_guess}, since outputs repeat")
-    for count, text in (
-        (report.repeats, "repeat another row exactly; they were kept"),
-        (report.drafts, "have no output: they are drafts, and prompts don't show them"),
-        (merge.kept, "were edited, rejected or deleted here and stay so (--restore undoes that)"),
+    for text, count in (
+        ("rows that repeat another one exactly (they are kept)", report.repeats),
+        ("rows without output (they are drafts, which prompts don't show)", report.drafts),
+        ("rows edited, rejected or deleted here (they stay so; --restore undoes that)", merge.kept),
     ):
         if count:
-            say(f"{count:,} {'row' if count == 1 else 'rows'} {text}")
+            say(f"{text}: {count:,}")
     for id in merge.conflicts:
         say(f"conflict: {id} has changed in {source} and in {name}; it was left as it is here")
     if as_json:
         conflicts = list(merge.conflicts)
         print_json(counts | {"conflict_ids": conflicts, "revision": report.revision})
         return
-    told = ", ".join(f"{n:,} {what}" for what, n in counts.items() if n)
+    told = ", ".join(f"{n:,} {_WORDS.get(what, what)}" for what, n in counts.items() if n)
     say(f"{name}: {told} (revision {report.revision})")
+
+
+_WORDS = {"kept": "left as edited here", "conflicts": "in conflict"}
 
 
 def _edited(example: Example) -> Example:

@@ -36,11 +36,12 @@ def tokens(
         counter = TokenCounter.for_model(model)
     else:
         counter = TokenCounter.for_encoding(encoding or "o200k_base")
+    name = getattr(file, "name", "stdin")
     try:
         text = file.read().decode()
     except UnicodeDecodeError as error:
-        raise click.ClickException(f"{file.name} is not UTF-8 (byte {error.start})") from None
-    count = counter.count_messages(_messages(text, file.name)) if chat else counter.count(text)
+        raise click.ClickException(f"{name} is not UTF-8 (byte {error.start})") from None
+    count = counter.count_messages(_messages(text, name)) if chat else counter.count(text)
     if as_json:
         kind = {"count_kind": counter.kind, "margin": counter.margin}
         print_json({"tokens": count, "encoding": counter.encoding, **kind})
