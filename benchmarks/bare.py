@@ -40,7 +40,7 @@ def find(query: str) -> np.ndarray:
 
 
 with open(queries_file, encoding="utf-8") as file:
-    queries = [json.loads(line) for line in file]
+    queries = [json.loads(line)["input"] for line in file]
 if "--once" in sys.argv:
     import jinja2  # noqa: F401
     import sqlalchemy  # noqa: F401

@@ -34,7 +34,7 @@ def main() -> None:
         start = number * arguments.queries % len(texts)
         with tempfile.NamedTemporaryFile("w", suffix=".jsonl", dir=RESULTS) as file:
             part = texts[start : start + arguments.queries]
-            file.writelines(json.dumps(text) + "\n" for text in part)
+            file.writelines(json.dumps({"input": text}) + "\n" for text in part)
             file.flush()
             bare = json.loads(run("benchmarks/bare.py", model, vectors, file.name))
             ours = json.loads(
@@ -65,7 +65,7 @@ def measure(file: str, budget: int) -> None:
 
     project = promptlib.open(PROJECT)
     with open(file, encoding="utf-8") as lines:
-        texts = [json.loads(line) for line in lines]
+        texts = [json.loads(line)["input"] for line in lines]
     times = []
     for text in texts:
         start = time.perf_counter()

@@ -218,7 +218,12 @@ class Project:
             vector = index.embedder.embed(["\n".join(texts)], kind="query")[0]
         with self.database.read() as connection:
             state = index.refresh(connection)
-            found = state.nearest(vector, SHORTLIST) if vector is not None else Candidates.none()
+            if vector is None:
+                found = Candidates.none()
+            elif settings.strategy == "random":  # of the whole store, not of the nearest
+                found = state.sample(vector, SHORTLIST, settings.seed)
+            else:
+                found = state.nearest(vector, SHORTLIST)
             shortlist = Shortlist(
                 candidates=found,
                 fetch=lambda keys: index.store.by_keys(keys, connection),

@@ -280,6 +280,18 @@ def test_readers_go_on_while_rows_are_written(store: ExampleStore) -> None:
     assert not wrong and answers(index) == fresh(store)
 
 
+def test_a_sample_is_drawn_from_all_rows_by_its_seed(store: ExampleStore) -> None:
+    fill(store, 300)
+    index = ExampleIndex(store)
+    query = store.embedder.embed(["lost card"], kind="query")[0]
+    one, two = (index.refresh().sample(query, 50, seed) for seed in (1, 2))
+    assert len(set(one.ids)) == 50 and one.ids != two.ids
+    again = ExampleIndex(store).refresh().sample(query, 50, 1)
+    assert again.ids == one.ids
+    drawn = {id for seed in range(60) for id in index.refresh().sample(query, 50, seed).ids}
+    assert len(drawn) == 300
+
+
 def test_a_forked_child_answers_too(store: ExampleStore, tmp_path: Path) -> None:
     fill(store, 200)
     index = ExampleIndex(store, folder=tmp_path / "index")

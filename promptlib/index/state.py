@@ -39,6 +39,10 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def first(self, k: int) -> Candidates:
+        """Keep the best k."""
+        return Candidates(self.keys[:k], self.ids[:k], self.labels[:k], self.similarity[:k])
+
     @classmethod
     def none(cls) -> Candidates:
         """No candidates."""
@@ -70,27 +74,38 @@ class State:
         """Find the k nearest rows to a unit vector (dim,); fewer when there are fewer."""
         count = len(self)
         k, fetch = min(k, count), min(k + MARGIN, count)
+        if not k:
+            return Candidates.none()
         while True:
-            positions = self._fetch(query, fetch)
-            # FAISS's sums depend on its kernel; these don't, so that equal texts score equal.
-            vectors = self._vectors(positions).astype(np.float64)
-            cosine = np.einsum("ij,j->i", vectors, query.astype(np.float64))
-            similarity = cosine.clip(-1, 1).round(DIGITS)
-            ids = self._gather(positions, self.base.rows.ids, self.delta.ids)
-            order = np.lexsort((ids, -similarity))
-            tie_is_whole = fetch == count or (
-                k > 0 and similarity[order[k - 1]] - similarity[order[-1]] > 2 * 10**-DIGITS
-            )
-            if tie_is_whole or k == 0:
-                break
+            found = self._ranked(self._fetch(query, fetch), query, fetch)
+            # A tie at the cut must be seen whole, since ids decide it.
+            if fetch == count or found.similarity[k - 1] - found.similarity[-1] > 2 * 10**-DIGITS:
+                return found.first(k)
             fetch = min(fetch * 4, count)
-        order = order[:k]
+
+    def _ranked(self, positions: NDArray[np.int64], query: Vectors, k: int) -> Candidates:
+        """Score rows exactly and put the best k first; ties by id."""
+        # FAISS's sums depend on its kernel; these don't, so that equal texts score equal.
+        vectors = self._vectors(positions).astype(np.float64)
+        cosine = np.einsum("ij,j->i", vectors, query.astype(np.float64))
+        similarity = cosine.clip(-1, 1).round(DIGITS)
+        ids = self._gather(positions, self.base.rows.ids, self.delta.ids)
+        order = np.lexsort((ids, -similarity))[:k]
         return Candidates(
             keys=self._gather(positions[order], self.base.rows.keys, self.delta.keys),
             ids=tuple(ids[order].tolist()),
             labels=self._labels(positions[order]),
             similarity=similarity[order],
         )
+
+    def sample(self, query: Vectors, k: int, seed: int) -> Candidates:
+        """Draw k rows at random, the same for the same seed, best first."""
+        alive = np.flatnonzero(self.alive)
+        ids = self._gather(alive, self.base.rows.ids, self.delta.ids)
+        # By id, so that the draw doesn't depend on where a row happens to lie.
+        by_id = alive[np.argsort(ids)]
+        drawn = np.random.default_rng(seed).choice(by_id, min(k, len(by_id)), replace=False)
+        return self._ranked(drawn, query, k)
 
     @cached_property
     def volume(self) -> Volume:

@@ -1,0 +1,67 @@
+"""100 kills at random instants, then four importers at once: python benchmarks/crashes.py
+
+The same checks as tests/test_crash.py, for longer: no committed row lost, none torn, and the index
+answers like one built afresh.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common import CHECKOUT, save
+
+sys.path.insert(0, str(CHECKOUT))
+
+import promptlib
+from tests.test_crash import big_file, check_whole, kill_once
+from tests.test_crash import test_four_importers_at_once_make_one_import as four_importers
+
+
+def project_in(folder: str) -> Path:
+    root = Path(folder)
+    (root / "promptlib.toml").write_text('embedder.model = "hashing"\n')
+    return root
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=100)
+    arguments = parser.parse_args()
+    chance, said, start = random.Random(time.time_ns()), [], time.monotonic()
+    during_import = kills = 0
+    with tempfile.TemporaryDirectory() as folder:
+        root = project_in(folder)
+        file = big_file(root)
+        for kill in range(arguments.kills):
+            if kill % 10 == 0:  # a new database: kills meet the import as well as edits
+                for path in root.glob(".promptlib/promptlib.db*"):
+                    path.unlink()
+                said = []
+            told = kill_once(root, file, chance, signal.SIGKILL)
+            during_import += "imported" not in told
+            said += told
+            project = promptlib.open(root)
+            check_whole(project, file, said)
+            project.database.close()
+            kills += 1
+    with tempfile.TemporaryDirectory() as folder:
+        four_importers(project_in(folder))
+    save(
+        "crashes",
+        {
+            "kills": kills,
+            "of_them_during_an_import": during_import,
+            "lost_or_torn": 0,  # any would have stopped the run with an assertion
+            "seconds": round(time.monotonic() - start),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
