@@ -211,7 +211,7 @@ class _Builder:
         self.strategy = ranking.strategy
         self.ranked: list[int] = ranking.positions.tolist()  # rank -> position in the shortlist
         self.scores: list[float] = ranking.scores.tolist()
-        labels = [found.labels[p] for p in self.ranked] if found is not None else []
+        labels = found.labels[ranking.positions].tolist() if found is not None else []
         self.labels = labels
         # Rank order, each once: the likeliest first.
         self.candidate_labels = tuple(dict.fromkeys(x for x in labels if x is not None))
@@ -314,8 +314,8 @@ class _Builder:
     def _dropped(self, fit: Fit) -> Iterator[DroppedExample]:
         if self.shortlist is None:
             return
-        ids, similarity = self.shortlist.candidates.ids, self.shortlist.candidates.similarity
-        cosines = similarity.tolist()
+        found = self.shortlist.candidates
+        ids, cosines = found.ids.tolist(), found.similarity.tolist()
         for rank, reason in fit.dropped.items():
             at = self.ranked[rank]
             yield DroppedExample(

@@ -56,7 +56,7 @@ def check_whole(project: Project, file: Path, said: list[str]) -> None:
             index.search("lost card 17", 20),
             ExampleIndex(store).search("lost card 17", 20),
         )
-        assert found.ids == fresh.ids and (found.similarity == fresh.similarity).all()
+        assert (found.ids == fresh.ids).all() and (found.similarity == fresh.similarity).all()
 
 
 def kill_once(root: Path, file: Path, chance: random.Random, sign: signal.Signals) -> list[str]:

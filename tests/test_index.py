@@ -37,7 +37,9 @@ def fill(store: ExampleStore, count: int, seed: int = 0) -> None:
 
 def answers(index: ExampleIndex, k: int = 10) -> list[object]:
     found = [index.search(query, k) for query in ("lost card", "new pin code", "zebra", "fee")]
-    return [(f.ids, f.labels, f.similarity.tolist()) for f in found] + [index.refresh().volume]
+    return [(f.ids.tolist(), f.labels.tolist(), f.similarity.tolist()) for f in found] + [
+        index.refresh().volume
+    ]
 
 
 def fresh(store: ExampleStore) -> list[object]:
@@ -285,9 +287,9 @@ def test_a_sample_is_drawn_from_all_rows_by_its_seed(store: ExampleStore) -> Non
     index = ExampleIndex(store)
     query = store.embedder.embed(["lost card"], kind="query")[0]
     one, two = (index.refresh().sample(query, 50, seed) for seed in (1, 2))
-    assert len(set(one.ids)) == 50 and one.ids != two.ids
+    assert len(set(one.ids)) == 50 and one.ids.tolist() != two.ids.tolist()
     again = ExampleIndex(store).refresh().sample(query, 50, 1)
-    assert again.ids == one.ids
+    assert again.ids.tolist() == one.ids.tolist()
     drawn = {id for seed in range(60) for id in index.refresh().sample(query, 50, seed).ids}
     assert len(drawn) == 300
 

@@ -28,25 +28,29 @@ MARGIN = 16
 
 @dataclass(frozen=True)
 class Candidates:
-    """The nearest rows to a query, best first, as parallel arrays."""
+    """Rows that a search found, as parallel arrays; of `nearest`, best first."""
 
     keys: NDArray[np.int64]
-    ids: tuple[str, ...]
-    labels: tuple[str | None, ...]
+    ids: NDArray[np.str_]
+    labels: NDArray[np.object_]  # str, or None
     similarity: NDArray[np.float64]
     """The cosine with the query, rounded to DIGITS."""
 
     def __len__(self) -> int:
         return len(self.keys)
 
-    def first(self, k: int) -> Candidates:
-        """Keep the best k."""
-        return Candidates(self.keys[:k], self.ids[:k], self.labels[:k], self.similarity[:k])
+    def at(self, positions: Any) -> Candidates:
+        """Keep those at these positions, in this order."""
+        parts = self.keys, self.ids, self.labels, self.similarity
+        return Candidates(*(part[positions] for part in parts))
 
     @classmethod
     def none(cls) -> Candidates:
         """No candidates."""
-        return cls(np.zeros(0, np.int64), (), (), np.zeros(0))
+        nothing = np.zeros(0)
+        return cls(
+            nothing.astype(np.int64), nothing.astype(np.str_), nothing.astype(object), nothing
+        )
 
 
 @dataclass(frozen=True)
@@ -80,32 +84,33 @@ class State:
             found = self._ranked(self._fetch(query, fetch), query, fetch)
             # A tie at the cut must be seen whole, since ids decide it.
             if fetch == count or found.similarity[k - 1] - found.similarity[-1] > 2 * 10**-DIGITS:
-                return found.first(k)
+                return found.at(slice(k))
             fetch = min(fetch * 4, count)
 
     def _ranked(self, positions: NDArray[np.int64], query: Vectors, k: int) -> Candidates:
-        """Score rows exactly and put the best k first; ties by id."""
+        """Score rows and put the best k first; ties by id."""
+        found = self._scored(positions, query)
+        return found.at(np.lexsort((found.ids, -found.similarity))[:k])
+
+    def _scored(self, positions: NDArray[np.int64], query: Vectors) -> Candidates:
         # FAISS's sums depend on its kernel; these don't, so that equal texts score equal.
         vectors = self._vectors(positions).astype(np.float64)
         cosine = np.einsum("ij,j->i", vectors, query.astype(np.float64))
-        similarity = cosine.clip(-1, 1).round(DIGITS)
-        ids = self._gather(positions, self.base.rows.ids, self.delta.ids)
-        order = np.lexsort((ids, -similarity))[:k]
         return Candidates(
-            keys=self._gather(positions[order], self.base.rows.keys, self.delta.keys),
-            ids=tuple(ids[order].tolist()),
-            labels=self._labels(positions[order]),
-            similarity=similarity[order],
+            keys=self._gather(positions, self.base.rows.keys, self.delta.keys),
+            ids=self._gather(positions, self.base.rows.ids, self.delta.ids),
+            labels=self._labels(positions),
+            similarity=cosine.clip(-1, 1).round(DIGITS),
         )
 
     def sample(self, query: Vectors, k: int, seed: int) -> Candidates:
-        """Draw k rows at random, the same for the same seed, best first."""
+        """Draw k rows at random, the same ones in the same order for the same seed."""
         alive = np.flatnonzero(self.alive)
         ids = self._gather(alive, self.base.rows.ids, self.delta.ids)
         # By id, so that the draw doesn't depend on where a row happens to lie.
         by_id = alive[np.argsort(ids)]
         drawn = np.random.default_rng(seed).choice(by_id, min(k, len(by_id)), replace=False)
-        return self._ranked(drawn, query, k)
+        return self._scored(drawn, query)
 
     @cached_property
     def volume(self) -> Volume:
@@ -165,13 +170,21 @@ class State:
         out[~in_base] = delta[positions[~in_base] - len(base)]
         return out
 
-    def _labels(self, positions: NDArray[np.int64]) -> tuple[str | None, ...]:
-        base, delta = self.base.rows, self.delta
-        # One list of names for both: the delta's codes come after the base's.
-        names = (*base.label_names, *delta.label_names, None)
-        shifted = np.where(delta.labels < 0, -1, delta.labels + len(base.label_names))
-        codes = self._gather(positions, base.labels, shifted)
-        return tuple(names[code] for code in codes.tolist())
+    def _labels(self, positions: NDArray[np.int64]) -> NDArray[np.object_]:
+        codes = self._gather(positions, self.base.rows.labels, self._delta_codes)
+        labels: NDArray[np.object_] = self._label_names[codes]  # code -1 reads the last, None
+        return labels
+
+    @cached_property
+    def _label_names(self) -> NDArray[np.object_]:
+        # One list for both: the delta's names come after the base's.
+        names = (*self.base.rows.label_names, *self.delta.label_names, None)
+        return np.array(names, dtype=object)
+
+    @cached_property
+    def _delta_codes(self) -> NDArray[np.int32]:
+        codes = self.delta.labels
+        return np.where(codes < 0, -1, codes + len(self.base.rows.label_names)).astype(np.int32)
 
 
 def _faiss() -> Any:
