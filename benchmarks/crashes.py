@@ -37,9 +37,9 @@ def main() -> None:
     during_import = kills = 0
     with tempfile.TemporaryDirectory() as folder:
         root = project_in(folder)
-        file = big_file(root)
+        file = big_file(root, 12_000)  # its import lasts about as long as the kills are spread
         for kill in range(arguments.kills):
-            if kill % 10 == 0:  # a new database: kills meet the import as well as edits
+            if kill % 3 == 0:  # a new database: kills meet the import as well as edits
                 for path in root.glob(".promptlib/promptlib.db*"):
                     path.unlink()
                 said = []

@@ -10,8 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from promptlib.budget.models import context_window
-from promptlib.budget.tokens import TokenCounter
+from promptlib.building import Settings, Shortlist, build_prompt
 from promptlib.config import ProjectConfig, find_project, read_config
 from promptlib.embedding.embedder import Progress
 from promptlib.embedding.loading import LazyEmbedder
@@ -25,22 +24,17 @@ from promptlib.errors import (
 from promptlib.example import Message, retrieval_text
 from promptlib.index.state import Candidates
 from promptlib.index.vector import SHORTLIST, ExampleIndex
-from promptlib.prompt import Prompt, Settings, Shortlist, build_prompt
+from promptlib.prompt import Prompt
 from promptlib.selection.strategies import Strategy
+from promptlib.settings import Encoding, resolve_settings
 from promptlib.store.database import Database
 from promptlib.store.files import read_jsonl
 from promptlib.store.importing import ImportReport, import_examples
 from promptlib.store.settings import StoreSettings
 from promptlib.store.starter import Starter
 from promptlib.store.store import ExampleStore
-from promptlib.templating.frontmatter import ExamplesSpec
 from promptlib.templating.registry import TemplateRegistry
 from promptlib.templating.template import Template
-
-DEFAULT_K = 8
-
-Encoding = str | TokenCounter | Callable[[str], int]
-"""An encoding's name, a counter, or any function from text to a number of tokens."""
 
 ProjectProgress = Callable[[str, int, int], None]
 """Called with (what is going on, done, total) during long work."""
@@ -183,11 +177,12 @@ class Project:
         turns = [Message.from_dict(message).to_dict() for message in history or ()]
         if turns and "history" not in loaded.uses:
             raise InputsError(f"template {template!r} doesn't use history")
-        spec = loaded.front.examples or ExamplesSpec()
-        settings = self._settings(
-            loaded, spec, k, budget, reserve, model, encoding, strategy, order, seed
-        )
-        store = store or spec.store
+        settings = resolve_settings(
+            loaded.front, self.config.model, k=k, budget=budget, reserve=reserve, model=model,
+            encoding=encoding, strategy=strategy, order=order, seed=seed,
+        )  # fmt: skip
+        if store is None and loaded.front.examples is not None:
+            store = loaded.front.examples.store
         if store is None:
             if used := sorted(loaded.uses - {"history"}):
                 raise ConfigError(
@@ -240,34 +235,6 @@ class Project:
             return build_prompt(template, inputs, settings, shortlist, history=history, notes=notes)
 
     # -- parts -----------------------------------------------------------------------------------
-
-    def _settings(
-        self, template: Template, spec: ExamplesSpec, k: int | None, budget: int | None,
-        reserve: int | None, model: str | None, encoding: Encoding | None,
-        strategy: str | Strategy | None, order: str | None, seed: int | None,
-    ) -> Settings:  # fmt: skip
-        front = template.front
-        model = model or front.model or self.config.model
-        k = _first(k, spec.k, DEFAULT_K)
-        reserve = _first(reserve, front.budget.reserve, 0)
-        for name, value in (("k", k), ("reserve", reserve)):
-            if value < 0:
-                raise ConfigError(f"{name} must be 0 or more, not {value}")
-        budget = budget if budget is not None else front.budget.tokens
-        if budget is None:
-            budget = _window(model)
-        if budget <= 0:
-            raise ConfigError(f"budget must be 1 or more, not {budget}")
-        return Settings(
-            k=k,
-            strategy=strategy or spec.strategy or "auto",
-            order=order or spec.order or "nearest-last",
-            seed=_first(seed, spec.seed, 0),
-            budget=budget,
-            reserve=reserve,
-            model=model,
-            counter=_counter(model, encoding),
-        )
 
     def _with_query(
         self, template: Template, query: str | None, inputs: Mapping[str, Any]
@@ -333,27 +300,3 @@ def open_project(path: Path | str = ".", *, progress: ProjectProgress | None = N
     """
     root = find_project(Path(path))
     return Project(root, read_config(root), progress=progress)
-
-
-def _first(*values: int | None) -> int:
-    return next(value for value in values if value is not None)
-
-
-def _window(model: str | None) -> int:
-    window = context_window(model) if model is not None else None
-    if window is None:
-        unknown = "no model is set" if model is None else f"{model}'s context window isn't known"
-        raise ConfigError(f"no budget: {unknown}; give a budget in tokens, or a model")
-    return window
-
-
-def _counter(model: str | None, encoding: Encoding | None) -> TokenCounter:
-    if isinstance(encoding, TokenCounter):
-        return encoding
-    if isinstance(encoding, str):
-        return TokenCounter.for_encoding(encoding)
-    if encoding is not None:
-        return TokenCounter(encoding)
-    if model is not None:
-        return TokenCounter.for_model(model)
-    return TokenCounter.for_encoding("o200k_base")

@@ -16,7 +16,8 @@ from promptlib.store.settings import StoreSettings, guess_label_field
 from promptlib.store.tables import examples, stores
 
 if TYPE_CHECKING:
-    from promptlib.store.store import ExampleStore, StoreState
+    from promptlib.store.reports import StoreState
+    from promptlib.store.store import ExampleStore
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import builtins
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from sqlalchemy.exc import IntegrityError
 from promptlib.embedding.embedder import Embedder, Progress
 from promptlib.errors import ExampleNotFoundError, StoreError, StoreNotFoundError, did_you_mean
 from promptlib.example import Example, Status, retrieval_text, text_hash
-from promptlib.hint import Volume
 from promptlib.store.database import Database
 from promptlib.store.files import read_jsonl
 from promptlib.store.importing import ImportReport, import_examples
+from promptlib.store.reports import LoggedChange, StoreState, StoreStats, read_log, read_stats
 from promptlib.store.rows import (
     COLUMNS,
     Change,
@@ -34,55 +34,11 @@ from promptlib.store.rows import (
     write_rows,
 )
 from promptlib.store.settings import StoreSettings
-from promptlib.store.tables import changes, examples, revisions, stores
+from promptlib.store.tables import examples, revisions, stores
 from promptlib.store.vectors import embed_missing
-
-
-@dataclass(frozen=True)
-class StoreState:
-    """Where a store stands: one snapshot of its row."""
-
-    key: int
-    uid: str
-    revision: int
-    token: str
-    settings: StoreSettings
-    seed: Mapping[str, Any] | None
-
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing has been written yet, nor a starter merged."""
-        return self.revision == 0 and self.seed is None
-
 
 Plan = Callable[[Connection, StoreState], list[Change]]
 """Decides inside the write transaction which rows to change."""
-
-
-@dataclass(frozen=True)
-class StoreStats:
-    """How many rows a store has, and of what kind."""
-
-    revision: int
-    label: str
-    """Where labels come from: "output", a metadata field, or "" for the rows' own alone."""
-    statuses: Mapping[str, int]
-    """Status -> rows that aren't deleted."""
-    deleted: int
-    volume: Volume
-
-
-@dataclass(frozen=True)
-class LoggedChange:
-    """One entry of the change log; a state of None means that the row wasn't there."""
-
-    revision: int
-    at: str
-    by: str
-    reason: str
-    id: str
-    before: str | None
-    after: str | None
 
 
 class ExampleStore:
@@ -200,33 +156,7 @@ class ExampleStore:
     def stats(self) -> StoreStats:
         """Count the rows, in one snapshot."""
         with self.database.read() as connection:
-            state = self.state(connection)
-            mine = examples.c.store == state.key
-            count = func.count()
-            by_status = select(examples.c.status, examples.c.deleted, count).where(mine)
-            groups = connection.execute(
-                by_status.group_by(examples.c.status, examples.c.deleted)
-            ).all()
-            shown = (mine, examples.c.status == "approved", ~examples.c.deleted)
-            distinct = connection.scalar(
-                select(func.count(examples.c.text_hash.distinct())).where(*shown)
-            )
-            labelled = select(examples.c.label, count).where(*shown, examples.c.label.is_not(None))
-            classes = connection.execute(
-                labelled.group_by(examples.c.label).order_by(examples.c.label)
-            )
-            statuses = {status: n for status, deleted, n in groups if not deleted}
-            return StoreStats(
-                revision=state.revision,
-                label=state.settings.label or "",
-                statuses=statuses,
-                deleted=sum(n for _, deleted, n in groups if deleted),
-                volume=Volume(
-                    statuses.get("approved", 0),
-                    distinct or 0,
-                    {name: n for name, n in classes},  # noqa: C416
-                ),
-            )
+            return read_stats(connection, self.state(connection))
 
     def by_keys(
         self, keys: Sequence[int], connection: Connection | None = None
@@ -243,22 +173,7 @@ class ExampleStore:
     def log(self, id: str | None = None) -> builtins.list[LoggedChange]:
         """List the changes, oldest first: of one example, or of all."""
         with self.database.read() as connection:
-            query = (
-                select(
-                    changes.c.revision, revisions.c.at, revisions.c.by, revisions.c.reason,
-                    changes.c.example, changes.c.before, changes.c.after,
-                )
-                .join(
-                    revisions,
-                    (revisions.c.store == changes.c.store)
-                    & (revisions.c.number == changes.c.revision),
-                )
-                .where(changes.c.store == self.state(connection).key)
-                .order_by(changes.c.key)
-            )  # fmt: skip
-            if id is not None:
-                query = query.where(changes.c.example == id)
-            return [LoggedChange(*row) for row in connection.execute(query)]
+            return read_log(connection, self.state(connection).key, id)
 
     # -- writing ---------------------------------------------------------------------------------
 
