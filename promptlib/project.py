@@ -205,11 +205,13 @@ class Project:
         vector = None
         if needs_search:
             texts = [retrieval_text(inputs[name]) for name in template.query_inputs]
-            if not any(texts):
+            if not texts:
                 raise InputsError(
                     f"template {template.name!r} doesn't say which input the examples are chosen "
                     f"by; set examples.query to one of: {', '.join(template.inputs) or 'none'}"
                 )
+            if not any(text.strip() for text in texts):
+                raise InputsError(f"input {template.query_inputs[0]!r} is empty")
             vector = index.embedder.embed(["\n".join(texts)], kind="query")[0]
         with self.database.read() as connection:
             state = index.refresh(connection)
@@ -222,7 +224,7 @@ class Project:
             shortlist = Shortlist(
                 candidates=found,
                 fetch=lambda keys: index.store.by_keys(keys, connection),
-                labels=tuple(state.volume.classes),
+                labels=state.labels,
                 volume=state.volume,
                 store=store,
                 origin={

@@ -72,7 +72,7 @@ class Prompt:
 
     text: str
     """The prompt; of a chat template, a transcript to read."""
-    messages: tuple[dict[str, str], ...] | None
+    messages: list[dict[str, str]] | None
     """What a chat client takes; None for a text template."""
     tokens: int
     count_kind: CountKind
@@ -114,7 +114,7 @@ class Prompt:
         """Give everything as plain data."""
         return {
             "text": self.text,
-            "messages": list(self.messages) if self.messages is not None else None,
+            "messages": self.messages,
             "tokens": self.tokens,
             "count_kind": self.count_kind,
             "budget": self.budget,

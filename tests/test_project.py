@@ -351,6 +351,16 @@ def test_what_is_unknown_or_missing_is_named(
         project.build(write_template(body), inputs={"a": "1", "b": "2"})
 
 
+def test_a_query_must_be_text_that_says_something(project: Project) -> None:
+    with pytest.raises(InputsError, match="input 'query' is empty"):
+        project.build(ROUTE, " \n")
+    with pytest.raises(InputsError, match=r"'query' contains a lone surrogate \(U\+DCFF\)"):
+        project.build(ROUTE, "caf\udcff")
+    with pytest.raises(InputsError, match="'query' must be string, not a number"):
+        project.build(ROUTE, inputs={"query": 3})
+    assert project.build(ROUTE, "nul \0 and {{ 7 * 7 }}").text.endswith("nul \0 and {{ 7 * 7 }}")
+
+
 def test_a_budget_below_the_fixed_part_shows_the_numbers(project: Project) -> None:
     with pytest.raises(BudgetError, match="tokens without any example, 20 are available") as caught:
         project.build(ROUTE, "card", budget=30)

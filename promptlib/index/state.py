@@ -113,6 +113,11 @@ class State:
         return self._scored(drawn, query)
 
     @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the rows, sorted."""
+        return tuple(self.volume.classes)
+
+    @cached_property
     def volume(self) -> Volume:
         """Count what the advice hint asks about."""
         base_rows = len(self.base.rows)

@@ -11,6 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from promptlib.errors import TemplateSyntaxError, did_you_mean
+from promptlib.example import kind_of, lone_surrogate
+from promptlib.templating.values import to_json
 
 InputType = Literal["string", "integer", "number", "boolean", "list", "object", "messages"]
 INPUT_TYPES: tuple[str, ...] = get_args(InputType)
@@ -43,14 +45,16 @@ class InputSpec(_Strict):
     def problem(self, value: Any) -> str | None:
         """Say what is wrong with a value, if anything is."""
         if self.type is None:
-            return None
-        if self.type in ("list", "messages"):
+            fits = True
+        elif self.type in ("list", "messages"):
             fits = isinstance(value, Sequence) and not isinstance(value, str)
         else:
             fits = isinstance(value, _SCALARS[self.type])
             if self.type in ("integer", "number"):
                 fits = fits and not isinstance(value, bool)
-        return None if fits else f"must be {self.type}, not {type(value).__name__}"
+        if not fits:
+            return f"must be {self.type}, not {kind_of(value)}"
+        return lone_surrogate(value if isinstance(value, str) else to_json(value))
 
 
 class ExamplesSpec(_Strict):

@@ -29,7 +29,7 @@ class Rendered:
     """What a template rendered to: text, and messages if it is a chat template."""
 
     text: str
-    messages: tuple[dict[str, str], ...] | None
+    messages: list[dict[str, str]] | None
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Template:
                 raise TemplateError("no message was rendered")
         except TemplateError as error:
             raise TemplateError(f"{self.where}: {error}") from None
-        return Rendered(transcript(collected.messages), tuple(collected.messages))
+        return Rendered(transcript(collected.messages), collected.messages)
 
     def _place(self, error: BaseException) -> str:
         """Find file and line in Jinja's traceback: the innermost frame of a template."""
