@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import json_option, open_project, print_json, print_table, say
+from .output import (
+    json_option,
+    open_project,
+    parse_json,
+    print_json,
+    print_table,
+    read_text,
+    say,
+)
 
 if TYPE_CHECKING:
     from promptlib.prompt import Prompt
@@ -44,7 +51,6 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, help="For random ranking and shuffled order.")
 @click.option(
     "--history",
-    type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="A JSON file with the conversation so far, as chat messages.",
 )
@@ -60,7 +66,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def build(
     ctx: click.Context, /, template: str, query: str | None, inputs: tuple[str, ...],
-    history: Path | None, form: str, explain: bool, as_json: bool, **options: Any,
+    history: str | None, form: str, explain: bool, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Build a prompt from TEMPLATE with the best examples that fit.
 
@@ -73,12 +79,15 @@ def build(
     echo "I lost my PIN" | promptlib build banking/intent --format openai
     promptlib build banking/intent "Top up failed" --json | jq .tokens
     """
+    if as_json and form != "text":
+        raise click.UsageError("give --format or --json, not both")
     project = open_project(ctx)
     loaded = project.registry.get(template)
     values = read_inputs(inputs, loaded)
     waiting = [name for name in loaded.query_inputs[:1] if name not in values]
     if query == "-" or (query is None and waiting and not sys.stdin.isatty()):
-        query = _stdin()
+        # An empty pipe, as in cron, is no query: then the input is reported as missing.
+        query = read_text("-").removesuffix("\n").removesuffix("\r") or None
     prompt = project.build(template, query, inputs=values, history=_history(history), **options)
     if as_json:
         print_json(prompt.to_dict())
@@ -107,22 +116,16 @@ def _formatted(prompt: Prompt, form: str) -> str:
 
 def _explain(prompt: Prompt) -> None:
     kept = sorted(prompt.examples, key=lambda example: example.rank)
-    shown = [[e.rank, e.similarity, e.tokens, e.label, "kept", e.example.id] for e in kept]
     near = [d for d in prompt.dropped if d.tokens is not None or d.rank <= len(kept) + 4]
-    shown += [[d.rank, d.similarity, d.tokens, d.label, str(d.reason), d.id] for d in near]
-    columns = ["rank", "similarity", "tokens", "label", "", "id"]
-    print_table(columns, sorted(shown, key=lambda row: row[0]), err=True)
+    rows = [[e.rank, e.similarity, e.tokens, e.label, "kept", e.example.id] for e in kept]
+    rows += [[d.rank, d.similarity, d.tokens, d.label, str(d.reason), d.id] for d in near]
+    if not rows:
+        say("no examples were considered")
+        return
+    columns = ["rank", "similarity", "tokens", "label", "why", "id"]
+    print_table(columns, sorted(rows, key=lambda row: row[0]), free="label", err=True)
     if hidden := len(prompt.dropped) - len(near):
         say(f"and {hidden} more candidates beyond k")
-
-
-def _stdin() -> str:
-    data = sys.stdin.buffer.read()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise click.ClickException(f"stdin is not UTF-8 (byte {error.start})") from None
-    return text.removesuffix("\n").removesuffix("\r")
 
 
 def read_inputs(pairs: tuple[str, ...], template: Template) -> dict[str, Any]:
@@ -135,33 +138,19 @@ def read_inputs(pairs: tuple[str, ...], template: Template) -> dict[str, Any]:
             raise click.UsageError(f"--input {pair!r} is not NAME=VALUE")
         if name in values:
             raise click.UsageError(f"--input {name} is given twice")
-        text = _file_text(Path(value[1:])) if value.startswith("@") else value
-        if types.get(name) in (None, "string"):
-            values[name] = text
-            continue
+        text = read_text(value[1:]) if value.startswith("@") else value
+        plain = types.get(name) in (None, "string")
         try:
-            values[name] = json.loads(text)
-        except ValueError:
-            raise click.UsageError(f"--input {name} must be {types[name]}, as JSON") from None
+            values[name] = text if plain else parse_json(text, f"--input {name} ({types[name]})")
+        except click.ClickException as error:
+            raise click.UsageError(error.message) from None
     return values
 
 
-def _history(file: Path | None) -> list[Any] | None:
+def _history(file: str | None) -> list[Any] | None:
     if file is None:
         return None
-    try:
-        messages = json.loads(_file_text(file))
-    except ValueError as error:
-        raise click.ClickException(f"{file}: not JSON: {error}") from None
+    messages = parse_json(read_text(file), file)
     if not isinstance(messages, list):
-        raise click.ClickException(f"{file}: must be a list of messages")
+        raise click.ClickException(f"{file} must be a list of messages")
     return messages
-
-
-def _file_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise click.ClickException(f"can't read {file}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise click.ClickException(f"{file} is not UTF-8 (byte {error.start})") from None

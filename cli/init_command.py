@@ -10,7 +10,7 @@ import click
 from promptlib.config import CONFIG_FILE, STARTER_CONFIG
 from promptlib.starters import starter_path
 
-from .output import say
+from .output import counted, say
 
 
 @click.command()
@@ -35,7 +35,7 @@ def init(directory: Path) -> None:
     if not made:
         say(f"{directory} is a project already; nothing was changed")
         return
-    say(f"made {len(made)} files in {directory}; now try:")
+    say(f"made {counted(len(made), 'file')} in {directory}; now try:")
     inside = "" if directory == Path(".") else f"cd {directory} && "
     say(f'  {inside}promptlib build banking/intent "My card was stolen"')
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 import click
@@ -35,17 +36,35 @@ class PromptlibGroup(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse arguments that aren't text, before anything else meets them."""
+        from promptlib.example import lone_surrogate
+
+        for number, argument in enumerate(args, start=1):
+            if lone_surrogate(argument):
+                raise click.UsageError(f"argument {number} is not UTF-8 text")
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what the library refuses becomes one clear line and exit code 1."""
         from promptlib.errors import PromptlibError
 
         from .output import logging_to_stderr
 
+        if sys.stdout is None:
+            raise click.ClickException("stdout is closed")
         try:
             with logging_to_stderr():
-                return super().invoke(ctx)
+                result = super().invoke(ctx)
+                sys.stdout.flush()
+                return result
         except PromptlibError as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            raise  # whoever reads has seen enough; click ends quietly
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{place}{error.strerror or error}") from error
 
 
 @click.group(cls=PromptlibGroup, context_settings={"help_option_names": ["-h", "--help"]})

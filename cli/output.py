@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,31 +27,71 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: 1 row, 2 rows."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, err: bool = False
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, free: str = "", err: bool = False
 ) -> None:
-    """Print a table: drawn on a terminal, tab-separated in a pipe. Numbers stand to the right."""
+    """Print a table: drawn on a terminal, tab-separated in a pipe. Numbers stand to the right.
+
+    On a narrow terminal the column `free` is cut; all others are always shown whole.
+    """
     stream = sys.stderr if err else sys.stdout
     cells = [["" if cell is None else _plain(cell) for cell in row] for row in rows]
+    lines = [[" ".join(cell.split()) for cell in line] for line in [list(columns), *cells]]
     if not stream.isatty():
-        for line in [list(columns), *cells]:
-            click.echo("\t".join(" ".join(cell.split()) for cell in line), err=err)
+        for line in lines:
+            click.echo("\t".join(line), err=err)
         return
     from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len, set_cell_size
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    console = Console(stderr=err)
+    if free in columns:
+        at = columns.index(free)
+        room = max(16, console.width - sum(widths) + widths[at] - 2 * len(widths) - 1)
+        for line in lines:
+            if cell_len(line[at]) > room:
+                line[at] = set_cell_size(line[at], room - 1) + "…"
+        widths[at] = min(widths[at], room)
+    console.width = max(console.width, sum(widths) + 2 * len(widths) + 2)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
-        right = all(isinstance(row[number], int | float | None) for row in rows)
-        table.add_column(
-            column, justify="right" if right else "left", overflow="fold" if right else "ellipsis",
-            no_wrap=True,
-        )  # fmt: skip
-    for line in cells:
-        table.add_row(*(Text(" ".join(cell.split())) for cell in line))
-    Console(stderr=err).print(table)
+        right = bool(rows) and all(isinstance(row[number], int | float | None) for row in rows)
+        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+    for line in lines[1:]:
+        table.add_row(*map(Text, line))
+    console.print(table)
+
+
+def read_text(file: str) -> str:
+    """Read a UTF-8 file, or stdin for "-"; says in one line why it can't."""
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise click.ClickException(f"can't read {file}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        name = "stdin" if file == "-" else file
+        raise click.ClickException(f"{name} is not UTF-8 text (byte {error.start})") from None
+
+
+def parse_json(text: str, what: str) -> Any:
+    """Read JSON that a user wrote; says in one line why it can't."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise click.ClickException(f"{what} is not JSON: {error.msg} ({place})") from None
+    except (ValueError, RecursionError):
+        raise click.ClickException(f"{what} is JSON that can't be read") from None
 
 
 def open_project(context: click.Context) -> Project:
@@ -103,7 +144,7 @@ def _bar() -> Any:
 
 def _one_line(what: str, done: int, total: int) -> None:
     if done == total:
-        say(f"{what}: {total:,} rows")
+        say(f"{what}: {counted(total, 'row')}")
 
 
 def _plain(cell: Any) -> str:

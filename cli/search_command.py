@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from .output import json_option, open_project, print_json, print_table
+from .output import json_option, open_project, print_json, print_table, read_text
 
 
 @click.command()
@@ -24,9 +22,9 @@ def search(ctx: click.Context, store: str, query: str, k: int, as_json: bool) ->
     """
     index = open_project(ctx).index(store)
     if query == "-":
-        query = sys.stdin.read().strip()
+        query = read_text("-")
     if not query.strip():
-        raise click.UsageError("QUERY is empty")
+        raise click.ClickException("the query is empty")
     found = index.search(query, k)
     examples = index.store.by_keys([int(key) for key in found.keys])
     scores = found.similarity.tolist()
@@ -45,4 +43,4 @@ def search(ctx: click.Context, store: str, query: str, k: int, as_json: bool) ->
         [score, label, retrieval_text(example.input), example.id]
         for score, label, example in zip(scores, found.labels, examples, strict=True)
     ]
-    print_table(["score", "label", "input", "id"], table)
+    print_table(["score", "label", "input", "id"], table, free="input")

@@ -67,7 +67,7 @@ def list_stores(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        print_table(columns, rows)
+        print_table(columns, rows, free="description")
 
 
 @store.command("show")
@@ -109,7 +109,7 @@ def show_examples(
         [row.id, row.status, row.label, retrieval_text(example.input)]
         for row, example in zip(rows, examples, strict=False)
     ]
-    print_table(["id", "status", "label", "input"], table)
+    print_table(["id", "status", "label", "input"], table, free="input")
     if len(rows) > limit:
         say(f"{limit} of {len(rows):,} rows; -n shows more")
 
@@ -153,7 +153,7 @@ def stats(ctx: click.Context, name: str, k: int, as_json: bool) -> None:
     facts: list[list[Any]] = [[status, n] for status, n in sorted(found.statuses.items())]
     facts += [["deleted", found.deleted], ["distinct inputs", found.volume.distinct]]
     facts += [["labels", len(sizes)], ["revision", found.revision]]
-    print_table(["", "count"], facts)
+    print_table(["rows", "count"], facts)
     if sizes:
         shown = sizes if len(sizes) <= 10 else [*sizes[:5], ("…", None), *sizes[-5:]]
         print_table(["label", "rows"], shown)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import open_project, say
+from .output import counted, open_project, parse_json, read_text, say
 
 if TYPE_CHECKING:
     from promptlib.example import Example, Status
@@ -37,9 +39,11 @@ def add(
     from promptlib.example import Example
 
     if input_ is None:
+        if output is not None or label is not None or id or draft:
+            raise click.UsageError("give --input too; a JSON object on stdin has its own fields")
         if sys.stdin.isatty():
             raise click.UsageError("give --input, or a JSON object on stdin")
-        example = Example.from_dict(_json(sys.stdin.read(), "stdin"))
+        example = Example.from_dict(parse_json(read_text("-"), "stdin"))
     else:
         status: Status = "draft" if draft or output is None else "approved"
         example = Example(input_, output, label, id=id, status=status)
@@ -94,19 +98,29 @@ def rm(ctx: click.Context, name: str, ids: tuple[str, ...], by: str | None) -> N
     promptlib store rm banking77 f218b70e7f4ee1a1
     """
     revision = open_project(ctx).store(name).delete(*ids, by=by)
-    say(f"removed {len(set(ids))} from {name}, revision {revision}")
+    say(f"removed {counted(len(set(ids)), 'example')} from {name}, revision {revision}")
 
 
 def _edited(example: Example) -> Example:
-    text = json.dumps(example.to_dict(), ensure_ascii=False, indent=2)
-    changed = click.edit(text, extension=".json")
-    if changed is None:
-        return example
-    return replace(type(example).from_dict(_json(changed, "the edited text")), id=example.id)
+    """Let the user edit an example; what can't be taken is kept, and its place is told."""
+    from promptlib.errors import ExampleError, did_you_mean
+    from promptlib.example import ROW_KEYS, Example
 
-
-def _json(text: str, what: str) -> Any:
+    handle, file = tempfile.mkstemp(prefix="promptlib-", suffix=".json")
+    with open(handle, "w", encoding="utf-8") as out:
+        json.dump(example.to_dict(), out, ensure_ascii=False, indent=2)
+    click.edit(filename=file)
     try:
-        return json.loads(text)
-    except ValueError as error:
-        raise click.ClickException(f"{what} is not JSON: {error}") from None
+        row = parse_json(read_text(file), "the edited text")
+        if isinstance(row, dict) and (unknown := sorted(set(row) - set(ROW_KEYS))):
+            near = did_you_mean(unknown[0], ROW_KEYS)
+            raise click.ClickException(f"unknown key {unknown[0]!r}; {near}")
+        edited = Example.from_dict(row)
+        if edited.id != example.id:
+            raise click.ClickException(f"the id {example.id} can't be changed")
+    except (click.ClickException, ExampleError) as error:
+        message = getattr(error, "message", str(error))
+        kept = f"; what you wrote is kept in {file}" if os.path.exists(file) else ""
+        raise click.ClickException(f"{message}{kept}") from None
+    os.unlink(file)
+    return edited

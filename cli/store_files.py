@@ -18,7 +18,7 @@ _WORDS = {"kept": "left as edited here", "conflicts": "in conflict"}
 
 @click.command("import")
 @click.argument("name")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option("--skip-bad", is_flag=True, help="Leave bad lines out instead of importing nothing.")
 @click.option("--restore", is_flag=True, help="Let the file win over edits and deletions here.")
 @json_option
@@ -36,7 +36,12 @@ def import_(
     promptlib store import tickets tickets.jsonl
     promptlib store import tickets tickets.jsonl --skip-bad
     """
-    report = open_project(ctx).import_file(name, file, skip_bad=skip_bad, restore=restore)
+    from promptlib.errors import BadExamplesError
+
+    try:
+        report = open_project(ctx).import_file(name, file, skip_bad=skip_bad, restore=restore)
+    except BadExamplesError as error:
+        raise click.ClickException(f"{error}; --skip-bad leaves them out") from None
     _tell(name, str(file), report, as_json)
 
 
@@ -48,19 +53,30 @@ def import_(
 def sync(ctx: click.Context, name: str, check: bool, as_json: bool) -> None:
     """Merge the file of starter NAME, example_stores/NAME/examples.jsonl, into its store.
 
+    Rows without an id are known by their content: one that was changed in the file is added as a
+    new row, and the old one stays. Give rows an `id` to have them follow the file.
+
     \b
     promptlib store sync banking77
     promptlib store sync banking77 --check
     """
     project = open_project(ctx)
     if not check:
-        _tell(name, f"starter {name}", project.sync(name), as_json)
+        report = project.sync(name)
+        if report.gone:
+            say(
+                f"rows that came from a file and aren't in it any more (they stay): {report.gone:,}"
+            )
+        _tell(name, f"starter {name}", report, as_json)
         return
     existing, starter = project.find_store(name), project.starter(name)
     if starter is None:
         raise click.ClickException(f"store {name!r} has no starter file")
     seed = existing.state().seed if existing is not None else None
-    if seed is None or starter.changed_since(seed):
+    in_sync = seed is not None and not starter.changed_since(seed)
+    if as_json:
+        print_json({"in_sync": in_sync})
+    if not in_sync:
         say(f"{starter.file} was not merged yet; do it with: promptlib store sync {name}")
         ctx.exit(1)
     say(f"{name} is in sync with {starter.file}")

@@ -45,7 +45,7 @@ def list_templates(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        print_table(columns, rows)
+        print_table(columns, rows, free="description")
 
 
 @template.command()

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from typing import BinaryIO
-
 import click
 
-from .output import json_option, print_json, say
+from .output import json_option, parse_json, print_json, read_text, say
 
 
 @click.command()
-@click.argument("file", type=click.File("rb"), default="-")
+@click.argument("file", default="-")
 @click.option("--model", help="Count for this language model.")
 @click.option("--encoding", help="Count by this encoding: o200k_base (the default) or cl100k_base.")
 @click.option(
     "--chat", is_flag=True, help="FILE is a JSON list of messages; count their framing too."
 )
 @json_option
-def tokens(
-    file: BinaryIO, model: str | None, encoding: str | None, chat: bool, as_json: bool
-) -> None:
+def tokens(file: str, model: str | None, encoding: str | None, chat: bool, as_json: bool) -> None:
     """Count the tokens of FILE, or of stdin.
 
     \b
@@ -36,12 +31,8 @@ def tokens(
         counter = TokenCounter.for_model(model)
     else:
         counter = TokenCounter.for_encoding(encoding or "o200k_base")
-    name = getattr(file, "name", "stdin")
-    try:
-        text = file.read().decode()
-    except UnicodeDecodeError as error:
-        raise click.ClickException(f"{name} is not UTF-8 (byte {error.start})") from None
-    count = counter.count_messages(_messages(text, name)) if chat else counter.count(text)
+    text = read_text(file)
+    count = counter.count_messages(_messages(text, file)) if chat else counter.count(text)
     if as_json:
         kind = {"count_kind": counter.kind, "margin": counter.margin}
         print_json({"tokens": count, "encoding": counter.encoding, **kind})
@@ -52,14 +43,18 @@ def tokens(
         say(f"an estimate: {counter.encoding}'s count and {margin}, since {model}'s isn't public")
 
 
-def _messages(text: str, name: str) -> list[dict[str, str]]:
+def _messages(text: str, file: str) -> list[dict[str, str]]:
     from promptlib.errors import ExampleError
     from promptlib.example import Message
 
-    try:
-        messages = json.loads(text)
-        if not isinstance(messages, list):
-            raise ExampleError("it must be a list of messages")
-        return [Message.from_dict(message).to_dict() for message in messages]
-    except (ValueError, ExampleError) as error:
-        raise click.ClickException(f"{name}: {error}") from None
+    name = "stdin" if file == "-" else file
+    messages = parse_json(text, name)
+    if not isinstance(messages, list):
+        raise click.ClickException(f"{name} must be a list of messages")
+    found = []
+    for number, message in enumerate(messages, start=1):
+        try:
+            found.append(Message.from_dict(message).to_dict())
+        except ExampleError as error:
+            raise click.ClickException(f"{name}, message {number}: {error}") from None
+    return found

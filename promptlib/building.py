@@ -15,6 +15,7 @@ import numpy as np
 
 from promptlib.budget.fit import Fit, fit_examples
 from promptlib.budget.tokens import TokenCounter
+from promptlib.errors import BudgetError
 from promptlib.example import Example
 from promptlib.hint import Volume, volume_hint
 from promptlib.index.state import Candidates
@@ -144,7 +145,16 @@ class _Builder:
                 self.notes += (
                     f"{dropped} of {len(self.turns)} turns of history left out for room",
                 )
-        return fit_examples(self.scores, self._count, k=k, limit=self.limit)
+        try:
+            return fit_examples(self.scores, self._count, k=k, limit=self.limit)
+        except BudgetError as error:
+            settings = self.settings
+            raise BudgetError(
+                f"{error} (budget {settings.budget:,} less {settings.reserve:,} reserved); "
+                f"it needs a budget of {error.fixed + settings.reserve:,} or more",
+                fixed=error.fixed,
+                available=error.available,
+            ) from None
 
     def _fits_without(self, dropped: int) -> bool:
         self._keep_turns(dropped)

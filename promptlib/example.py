@@ -89,6 +89,8 @@ class Example:
             raise ExampleError(f"no status {self.status!r}; {did_you_mean(self.status, STATUSES)}")
         if not isinstance(self.id, str) or self.id != self.id.strip() or len(self.id) > 200:
             raise ExampleError("id must be text of at most 200 characters without outer spaces")
+        if not self.id.isprintable():
+            raise ExampleError(f"id {self.id!r} has characters that can't be seen")
         _check_text(self.id)
         content = self.content
         _check_text(content)

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -88,12 +89,9 @@ class Project:
         return starter if starter.file.is_file() else None
 
     def find_store(self, name: str) -> ExampleStore | None:
-        """Find a store in the database; None for one that isn't there, or not wholly yet."""
+        """Find a store in the database; None for one that isn't there, a starter perhaps."""
         store = ExampleStore(self.database, name, self.embedder)
-        if not store.exists:
-            return None
-        # Until its first import is whole, a starter's store is as good as not there.
-        return None if self.starter(name) and store.state().is_new else store
+        return store if store.exists else None
 
     def store(self, name: str) -> ExampleStore:
         """Open a store; a starter is imported on first use. Raises StoreNotFoundError."""
@@ -118,10 +116,8 @@ class Project:
         Raises BadExamplesError with every bad line, unless `skip_bad`; then nothing has changed.
         """
         file = read_jsonl(path, skip_bad=skip_bad)
-        if name in self.store_names():
-            store = self.store(name)
-        else:  # another process may make it at the same time
-            store = ExampleStore.create(self.database, name, self.embedder, exist_ok=True)
+        starts = self.find_store(name) is None and self.starter(name) is not None
+        store = self.store(name) if starts else ExampleStore(self.database, name, self.embedder)
         return import_examples(
             store, file, restore=restore, progress=self._reporting(f"importing {name}"),
             reason=f"import {Path(path).name}",
@@ -183,25 +179,30 @@ class Project:
         )  # fmt: skip
         if store is None and loaded.front.examples is not None:
             store = loaded.front.examples.store
+        used = sorted(loaded.uses - {"history"})
+        if not used:
+            shown = f"template {template} shows no examples: store {store} wasn't asked"
+            notes = (shown,) if store is not None else ()
+            return build_prompt(loaded, given, settings, history=turns, notes=notes)
         if store is None:
-            if used := sorted(loaded.uses - {"history"}):
-                raise ConfigError(
-                    f"template {template!r} uses {', '.join(used)} but names no store; "
-                    "give one, or set examples.store in its front matter"
-                )
-            return build_prompt(loaded, given, settings, history=turns)
+            raise ConfigError(
+                f"template {template!r} uses {', '.join(used)} but names no store; "
+                "give one, or set examples.store in its front matter"
+            )
+        if "examples" not in used:
+            settings = replace(settings, k=0)
         return self._build_from(store, loaded, given, settings, turns)
 
     def _build_from(
         self, store: str, template: Template, inputs: Mapping[str, Any], settings: Settings,
         history: Sequence[Mapping[str, str]],
     ) -> Prompt:  # fmt: skip
+        index = self.index(store)
         needs_search = settings.k > 0 or "candidate_labels" in template.uses
         if needs_search and not self._warming:
-            self._warming = threading.Thread(target=self._warm, daemon=True)
+            self._warming = threading.Thread(target=self._warm)
             self._warming.start()
-        index = self.index(store)
-        settings.counter.count("")  # loads the tokenizer while the model is loaded beside it
+            settings.counter.count("")  # loads the tokenizer while the model is loaded beside it
         vector = None
         if needs_search:
             texts = [retrieval_text(inputs[name]) for name in template.query_inputs]
@@ -263,7 +264,8 @@ class Project:
         if pending:
             notes.append(f"{pending:,} rows of {name} are not embedded yet and can't be found")
         elif not rows:
-            notes.append(f"store {name} is empty: the prompt has no examples")
+            drafts = "; its drafts wait for approval" if len(store) else ""
+            notes.append(f"store {name} has no examples to show{drafts}")
         if self._starter_changed(store):
             notes.append(
                 f"{self.config.example_stores}/{name}/examples.jsonl has changed since it was "

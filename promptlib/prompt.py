@@ -104,10 +104,12 @@ class Prompt:
             room += f" ({self.budget:,} less {self.reserve:,} reserved)"
         parts = [f"{self.tokens:,} tokens of {room}, {counted}"]
         if self.manifest["store"] is not None:
-            parts.append(f"{len(self.examples)} examples from {self.manifest['store']['name']}")
+            shown = len(self.examples)
+            noun = "example" if shown == 1 else "examples"
+            parts.append(f"{shown} {noun} from {self.manifest['store']['name']}")
             crowded = sum(d.reason is DropReason.OVER_BUDGET for d in self.dropped)
             if crowded:
-                parts.append(f"{crowded} candidates left out for room")
+                parts.append(f"{crowded} of the candidates left out for room")
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:

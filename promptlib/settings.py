@@ -33,22 +33,27 @@ def resolve_settings(
     """Resolve every setting; raises ConfigError for a value that can't be, EncodingError for an
     unknown model or encoding."""
     examples = front.examples or ExamplesSpec()
-    model = model or front.model or project_model
+    model = next((m for m in (model, front.model, project_model) if m is not None), None)
     k = _first(k, examples.k, DEFAULT_K)
     reserve = _first(reserve, front.budget.reserve, 0)
-    for name, value in (("k", k), ("reserve", reserve)):
-        if value < 0:
+    seed = _first(seed, examples.seed, 0)
+    for name, value in (("k", k), ("reserve", reserve), ("seed", seed), ("budget", budget)):
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise ConfigError(f"{name} must be a whole number, not {value!r}")
+        if value is not None and value < 0:
             raise ConfigError(f"{name} must be 0 or more, not {value}")
     budget = budget if budget is not None else front.budget.tokens
     if budget is None:
         budget = _window(model)
     if budget <= 0:
         raise ConfigError(f"budget must be 1 or more, not {budget}")
+    if reserve >= budget:
+        raise ConfigError(f"a reserve of {reserve:,} leaves nothing of a budget of {budget:,}")
     return Settings(
         k=k,
         strategy=strategy or examples.strategy or "auto",
         order=order or examples.order or "nearest-last",
-        seed=_first(seed, examples.seed, 0),
+        seed=seed,
         budget=budget,
         reserve=reserve,
         model=model,

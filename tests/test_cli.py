@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -108,7 +110,7 @@ def test_build_formats(run: Run) -> None:
 
 def test_build_explains_on_stderr(run: Run) -> None:
     result = run("build", "tickets/route", "card", "--explain", "--budget", "110", "-k", "8")
-    assert "rank\tsimilarity\ttokens\tlabel\t\tid" in result.stderr
+    assert "rank\tsimilarity\ttokens\tlabel\twhy\tid" in result.stderr
     assert "kept" in result.stderr and "over budget" in result.stderr
 
 
@@ -116,7 +118,7 @@ def test_build_takes_typed_inputs_and_history(run: Run, root: Path, tmp_path: Pa
     template = "---\ninputs: {n: {type: integer}, tags: {type: list}}\n---\n{{ n + 1 }} {{ tags }}"
     (root / "templates" / "typed.j2").write_text(template)
     assert run("build", "typed", "-i", "n=2", "-i", 'tags=["a"]').stdout == '3 ["a"]\n'
-    refused(run("build", "typed", "-i", "n=two"), "--input n must be integer, as JSON", code=2)
+    refused(run("build", "typed", "-i", "n=two"), "--input n (integer) is not JSON", code=2)
     (root / "templates" / "chat.j2").write_text("{% turns history %}")
     history = tmp_path / "history.json"
     history.write_text('[{"role": "user", "content": "hi"}]')
@@ -140,12 +142,12 @@ def test_build_takes_typed_inputs_and_history(run: Run, root: Path, tmp_path: Pa
         (["build", "tickets/route", "x", "--encoding", "o200"], ["did you mean 'o200k_base'"], 1),
         (["build", "tickets/route", "x", "--strategy", "best"], ["no strategy 'best'"], 1),
         (["search", "tikets", "x"], ["no store 'tikets'; did you mean 'tickets'"], 1),
-        (["search", "tickets", " "], ["QUERY is empty"], 2),
+        (["search", "tickets", " "], ["the query is empty"], 1),
         (["store", "show", "tickets", "nothing"], ["no example 'nothing'"], 1),
         (["store", "rm", "tickets", "nothing"], ["no example 'nothing'"], 1),
         (["store", "create", "a/b"], ["can't be a store's name"], 1),
         (["store", "import", "tickets", "/no/such.jsonl"], ["there is no file /no/such.jsonl"], 1),
-        (["tokens", "/no/such"], ["No such file or directory"], 2),
+        (["tokens", "/no/such"], ["can't read /no/such: No such file"], 1),
         (["tokens", "--model", "gtp"], ["no tokenizer is known for model 'gtp'"], 1),
         (["nonsense"], ["No such command 'nonsense'"], 2),
     ],
@@ -168,7 +170,9 @@ def test_outside_a_project(tmp_path: Path) -> None:
 
 
 def test_stdin_that_is_not_utf8(run: Run) -> None:
-    refused(run("build", "tickets/route", "-", stdin=b"caf\xe9"), "stdin is not UTF-8 (byte 3)")
+    refused(
+        run("build", "tickets/route", "-", stdin=b"caf\xe9"), "stdin is not UTF-8 text (byte 3)"
+    )
 
 
 # -- init ----------------------------------------------------------------------------------------
@@ -225,7 +229,7 @@ def test_tokens(run: Run, tmp_path: Path) -> None:
     result = run("tokens", "--model", "claude-opus-4", stdin="hello world")
     assert result.stdout == "3\n" and "an estimate" in result.stderr
     refused(run("tokens", "--chat", stdin="{}"), "must be a list of messages")
-    refused(run("tokens", stdin=b"\xff"), "is not UTF-8 (byte 0)")
+    refused(run("tokens", stdin=b"\xff"), "is not UTF-8 text (byte 0)")
     refused(run("tokens", "--model", "a", "--encoding", "b", stdin=""), "not both", code=2)
 
 
@@ -260,6 +264,7 @@ def test_store_create_add_show_edit_rm(run: Run) -> None:
     refused(run("store", "add", "mine", stdin=row), "has t-1 already")
     refused(run("store", "add", "mine", stdin="{"), "stdin is not JSON")
     refused(run("store", "add", "mine", "--input", " "), "input is empty")
+    refused(run("store", "add", "mine", "--output", "x"), "give --input too", code=2)
     assert json.loads(run("store", "show", "mine", "t-1").stdout)["metadata"] == {"source": "web"}
     assert "t-1\tapproved\tb\ttitle: t" in run("store", "show", "mine").stdout
     assert run("store", "edit", "mine", id, "--output", "c").exit_code == 0
@@ -283,8 +288,20 @@ def test_store_edit_in_an_editor(run: Run, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("EDITOR", str(editor))
     assert "changed" in run("store", "edit", "tickets", id).stderr
     assert json.loads(run("store", "show", "tickets", id).stdout)["input"] == "a new code please"
-    editor.write_text('#!/bin/sh\necho broken > "$1"\n')
-    refused(run("store", "edit", "tickets", id), "the edited text is not JSON")
+    for text, reason in (
+        ("broken", "the edited text is not JSON"),
+        ('{"id": "other", "input": "a", "output": "b"}', "can't be changed"),
+        ('{"input": "a", "output": "b", "statu": "rejected"}', "did you mean 'status'"),
+        ('{"input": "", "output": "b"}', "input is empty"),
+    ):
+        editor.write_text(f"#!/bin/sh\necho '{text}' > \"$1\"\n")
+        result = run("store", "edit", "tickets", id)
+        refused(result, reason, "what you wrote is kept in ")
+        kept = Path(result.stderr.rpartition("is kept in ")[2].strip())
+        assert kept.read_text() == text + "\n"
+        kept.unlink()
+    editor.write_text('#!/bin/sh\nrm "$1"\n')
+    refused(run("store", "edit", "tickets", id), "No such file")
 
 
 def test_store_import_export_and_sync(run: Run, root: Path) -> None:
@@ -305,6 +322,8 @@ def test_store_import_export_and_sync(run: Run, root: Path) -> None:
     assert run("store", "sync", "tickets", "--check").exit_code == 1
     assert "tickets: 11 added" in run("store", "sync", "tickets").stderr
     assert run("store", "sync", "tickets", "--check").exit_code == 0
+    checked = run("store", "sync", "tickets", "--check", "--json").stdout
+    assert json.loads(checked) == {"in_sync": True}
     starter = root / "example_stores" / "tickets" / "examples.jsonl"
     write_rows(starter, [*ROWS, {"input": "late", "output": "x"}])
     os.utime(starter, ns=(1, 1))
@@ -345,6 +364,46 @@ def test_stats_say_what_the_volume_suggests(run: Run) -> None:
     assert "too few to ask whether to train" in result.stderr
 
 
+def test_arguments_that_are_not_text_are_refused(run: Run) -> None:
+    for arguments in (
+        ["build", "tickets/route", "caf\udcff"],
+        ["search", "tickets", "\udcff"],
+        ["store", "show", "tickets", "\udcff"],
+        ["store", "create", "x", "--description", "\udcff"],
+    ):
+        refused(run(*arguments), "is not UTF-8 text", code=2)
+
+
+def test_json_nested_without_end_is_one_clear_line(run: Run, root: Path) -> None:
+    (root / "templates" / "chat.j2").write_text("{% turns history %}")
+    (root / "deep.json").write_text("[" * 100_000)
+    refused(run("build", "chat", "--history", str(root / "deep.json")), "that can't be read")
+    (root / "templates" / "deep.j2").write_text("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}")
+    refused(run("build", "deep"), "deep.j2: an expression is nested too deeply")
+
+
+def test_json_and_format_are_not_mixed(run: Run) -> None:
+    result = run("build", "tickets/route", "x", "--json", "--format", "openai")
+    refused(result, "give --format or --json, not both", code=2)
+
+
+def test_nothing_on_a_pipe_is_no_query(run: Run) -> None:
+    refused(run("build", "tickets/route", stdin=""), "input 'query' is missing")
+
+
+def test_a_damaged_database_is_one_clear_line(run: Run, root: Path) -> None:
+    run("build", "tickets/route", "x")
+    database = root / ".promptlib" / "promptlib.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with database.open("r+b") as file:
+        file.truncate(9000)
+    for arguments in (["store", "stats", "tickets"], ["build", "tickets/route", "x"]):
+        refused(run(*arguments), "promptlib.db")
+    result = run("doctor")
+    assert result.exit_code == 1 and "put a backup in its place" in result.stdout
+
+
 # -- as a process --------------------------------------------------------------------------------
 
 
@@ -356,6 +415,21 @@ def test_a_closed_pipe_is_no_error_of_ours(root: Path) -> None:
     line = " ".join(command(root, "store", "export", "tickets")) + " | head -1"
     done = subprocess.run(line, shell=True, cwd=CHECKOUT, capture_output=True, text=True)
     assert done.stdout.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+def test_output_that_cannot_be_written_is_one_clear_line(root: Path) -> None:
+    for arguments in (
+        ["store", "list"],
+        ["build", "tickets/route", "x"],
+        ["store", "export", "tickets"],
+    ):
+        line = " ".join(command(root, *arguments))
+        for redirect, reason in ((">/dev/full", "No space left"), (">&-", "stdout is closed")):
+            done = subprocess.run(
+                f"{line} {redirect}", shell=True, cwd=CHECKOUT, capture_output=True, text=True
+            )
+            assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+            assert reason in done.stderr
 
 
 def test_an_interrupted_import_says_so_and_the_next_one_works(root: Path) -> None:
@@ -371,8 +445,8 @@ def test_an_interrupted_import_says_so_and_the_next_one_works(root: Path) -> Non
         assert process.stderr is not None
         talk = process.stderr.read()
     assert process.returncode == 1 and "Traceback" not in talk and "Aborted!" in talk
-    assert json.loads(subprocess.check_output(command(root, "store", "list", "--json"),
-                                              cwd=CHECKOUT))[0]["rows"] == 0  # fmt: skip
+    listed = subprocess.check_output(command(root, "store", "list", "--json"), cwd=CHECKOUT)
+    assert "big" not in [row["name"] for row in json.loads(listed)]  # as if it had never begun
     done = subprocess.run(arguments, cwd=CHECKOUT, capture_output=True, text=True)
     assert done.returncode == 0 and "20,000 added" in done.stderr
 
@@ -381,11 +455,11 @@ def test_on_a_terminal_tables_are_drawn_and_the_hint_is_shown(root: Path) -> Non
     """In a real pseudo-terminal, as a person sees it."""
     import pty
 
-    def screen(*arguments: str) -> str:
+    def screen(*arguments: str, columns: int = 100) -> str:
         pid, terminal = pty.fork()
         if pid == 0:
             os.chdir(CHECKOUT)
-            os.environ.update(TERM="xterm", COLUMNS="100")
+            os.environ.update(TERM="xterm", COLUMNS=str(columns))
             os.execv(sys.executable, command(root, *arguments))
         seen = b""
         while True:
@@ -403,4 +477,7 @@ def test_on_a_terminal_tables_are_drawn_and_the_hint_is_shown(root: Path) -> Non
     seen = screen("build", "tickets/route", "I lost my card", "--explain")
     assert "importing tickets" in seen and "11/11" in seen  # the progress bar
     assert "hint: 11 distinct examples" in seen and "similarity" in seen and "\t" not in seen
-    assert "━" in screen("store", "stats", "tickets") or "─" in screen("store", "stats", "tickets")
+    run = ["-C", str(root), "store", "show", "tickets"]
+    ids = [row.split("\t")[0] for row in CliRunner().invoke(cli, run).stdout.splitlines()[1:]]
+    seen = screen("store", "show", "tickets", columns=40)
+    assert "─" in seen and "…" in seen and all(id in seen for id in ids)

@@ -37,7 +37,7 @@ def test_every_bad_line_is_listed_with_its_number(tmp_path: Path) -> None:
         read_jsonl(file(tmp_path, b"\n".join(lines)))
     assert [line for line, _ in caught.value.problems] == [2, 3, 4, 5, 6, 7, 9, 10, 11, 12]
     assert "rows.jsonl:5: not UTF-8: byte 0xe9 at column 15" in str(caught.value)
-    assert "nothing was imported: 10 of 11 lines are bad" in str(caught.value)
+    assert "10 of 11 lines are bad: nothing was taken" in str(caught.value)
 
 
 def test_bad_lines_can_be_left_out(tmp_path: Path) -> None:
@@ -49,6 +49,16 @@ def test_an_id_that_is_used_twice_is_bad(tmp_path: Path) -> None:
     rows = b'{"id": "a", "input": "x", "output": "y"}\n' * 2
     with pytest.raises(BadExamplesError, match=r":2: id 'a' was used on line 1"):
         read_jsonl(file(tmp_path, rows))
+
+
+def test_what_would_be_lost_or_cannot_be_seen_is_bad(tmp_path: Path) -> None:
+    rows = (
+        b'{"input": "a", "input": "b", "output": "c"}\n{"id": "a\\tb", "input": "a", "output": "b"}'
+    )
+    with pytest.raises(BadExamplesError) as caught:
+        read_jsonl(file(tmp_path, rows))
+    assert "'input' stands twice in one object" in str(caught.value)
+    assert "characters that can't be seen" in str(caught.value)
 
 
 def test_line_ends_and_a_byte_order_mark_do_no_harm(tmp_path: Path) -> None:
@@ -65,6 +75,8 @@ def test_line_ends_and_a_byte_order_mark_do_no_harm(tmp_path: Path) -> None:
         (b"\n \n", "holds no examples"),
         ('{"input": "a"}'.encode("utf-16"), "is UTF-16; save it as UTF-8"),
         (b"\x1f\x8b\x08", "is compressed"),
+        (bytes(range(256)) * 8 + b"\0" * 200, "full of NUL bytes"),
+        ('{"input": "a"}'.encode("utf-16-le"), "full of NUL bytes"),
     ],
 )
 def test_files_that_hold_no_rows(tmp_path: Path, data: bytes, reason: str) -> None:
@@ -84,6 +96,21 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         read_jsonl(tmp_path / "missing.jsonl")
     with pytest.raises(StoreError, match=r"can't read .* directory"):
         read_jsonl(tmp_path)
+
+
+def test_links_modes_and_devices_are_respected(tmp_path: Path) -> None:
+    real, link, pipe = tmp_path / "real", tmp_path / "link", tmp_path / "pipe"
+    real.write_text("old")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    save_jsonl([Example("a", "b")], link)
+    assert link.is_symlink() and '"input": "a"' in real.read_text()
+    assert real.stat().st_mode & 0o777 == 0o600
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    save_jsonl([Example("a", "b")], pipe)
+    assert b'"input": "a"' in os.read(reader, 1000)
+    os.close(reader)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -75,12 +75,12 @@ def test_after_any_writes_it_answers_like_a_fresh_one(
     fill(store, 150)
     index = ExampleIndex(store, folder=database.path.parent / "index")
     index.refresh()
-    for step, seed in steps:
+    for number, (step, seed) in enumerate(steps):
         chance = random.Random(seed)
         ids = [row.id for row in store.rows()]
         id = chance.choice(ids)
         if step == "a":
-            store.add(Example(sentence(chance), "x", f"new {seed % 3}", id=f"n{len(ids)}-{seed}"))
+            store.add(Example(sentence(chance), "x", f"new {seed % 3}", id=f"n{number}"))
         elif step == "u":
             store.update(Example(sentence(chance), "y", "u", id=id))
         elif step == "r":

@@ -1,5 +1,8 @@
 import io
 import json
+import os
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -222,8 +225,28 @@ def test_other_databases_are_refused_in_one_line(url: str, reason: str) -> None:
 
 def test_a_file_that_is_no_database(tmp_path: Path, embedder: HashingEmbedder) -> None:
     (tmp_path / "db").write_text("this is a text file, and a long one at that\n" * 50)
-    with pytest.raises(StoreError, match="db is not an SQLite database"):
+    with pytest.raises(StoreError, match="db is not a sound SQLite database"):
         ExampleStore.create(Database("sqlite:///db", root=tmp_path), "s", embedder)
+
+
+def test_a_damaged_database_is_one_clear_line(store: ExampleStore, database: Database) -> None:
+    store.add(*(Example(f"text {n} " + "x" * 500, "y") for n in range(500)))
+    database.close()
+    with database.path.open("r+b") as file:
+        file.seek(20_000)
+        file.write(os.urandom(200_000))
+    with pytest.raises(StoreError, match=r"put a backup in its place|is damaged"):
+        database.check()
+        store.list()
+
+
+def test_another_programs_database_is_left_alone(tmp_path: Path, embedder: HashingEmbedder) -> None:
+    with closing(sqlite3.connect(tmp_path / "db")) as other, other:
+        other.execute("CREATE TABLE mine (x)")
+    before = (tmp_path / "db").read_bytes()
+    with pytest.raises(StoreError, match="db is another program's database"):
+        ExampleStore.create(Database("sqlite:///db", root=tmp_path), "s", embedder)
+    assert (tmp_path / "db").read_bytes() == before
 
 
 def test_a_newer_database_is_refused_and_an_older_one_lifted(

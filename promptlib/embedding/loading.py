@@ -83,7 +83,7 @@ class LazyEmbedder:
 def _fetch(model: str) -> None:
     """Bring a model from the hub into its cache, or say at once why not."""
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
-        raise not_found(model, " and HF_HUB_OFFLINE forbids to fetch it")
+        raise not_found(model, " and HF_HUB_OFFLINE forbids fetching it")
     if not _hub_answers():
         raise not_found(model, " and the Hugging Face hub can't be reached")
     from huggingface_hub import snapshot_download

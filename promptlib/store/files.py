@@ -61,8 +61,8 @@ def read_jsonl(path: Path | str, *, skip_bad: bool = False) -> ExamplesFile:
         raise BadExamplesError(
             str(path),
             problems,
-            f"nothing was imported: {len(problems):,} of {len(problems) + len(examples):,} lines "
-            "are bad; mend them, or leave them out with --skip-bad",
+            f"{len(problems):,} of {len(problems) + len(examples):,} lines are bad: "
+            "nothing was taken from the file",
         )
     if not examples:
         raise StoreError(f"{path} holds no examples" + _array_hint(data))
@@ -80,9 +80,16 @@ def write_jsonl(examples: Iterable[Example], out: SupportsWrite) -> int:
 
 
 def save_jsonl(examples: Iterable[Example], path: Path | str) -> int:
-    """Write a file whole or not at all: beside the old one, then in its place."""
-    path = Path(path)
+    """Write a file whole or not at all: beside the old one, then in its place.
+
+    Links are followed, a file keeps its mode, and what isn't a plain file is written through.
+    """
+    path = Path(os.path.realpath(path))
     try:
+        if path.exists() and not path.is_file():
+            with path.open("w", encoding="utf-8", newline="\n") as out:
+                return write_jsonl(examples, out)
+        mode = path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask()
         with NamedTemporaryFile(
             "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=path.name, delete=False
         ) as out:
@@ -90,11 +97,11 @@ def save_jsonl(examples: Iterable[Example], path: Path | str) -> int:
                 count = write_jsonl(examples, out)
                 out.flush()
                 os.fsync(out.fileno())
+                os.chmod(out.name, mode)
+                os.replace(out.name, path)
             except BaseException:
                 os.unlink(out.name)
                 raise
-        os.chmod(out.name, 0o666 & ~_umask())
-        os.replace(out.name, path)
     except OSError as error:
         raise StoreError(f"can't write {path}: {error.strerror}") from None
     return count
@@ -119,6 +126,9 @@ def _bytes_of(path: Path) -> bytes:
         raise StoreError(f"can't read {path}: {error.strerror}") from None
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise StoreError(f"{path} is UTF-16; save it as UTF-8")
+    head = data[:4096]
+    if head.count(0) * 50 > len(head):
+        raise StoreError(f"{path} is not UTF-8 text: it is full of NUL bytes")
     if data.startswith(b"\x1f\x8b"):
         raise StoreError(f"{path} is compressed; unpack it with gunzip first")
     return data.removeprefix(codecs.BOM_UTF8)
@@ -133,17 +143,29 @@ def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _parsed(line: bytes) -> Any:
     try:
-        row = json.loads(line.decode())
+        row = json.loads(line.decode(), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         raise ExampleError(
             f"not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1}"
         ) from None
     except json.JSONDecodeError as error:
-        raise ExampleError(f"not JSON: {error.msg} at column {error.colno}") from None
+        reason = error.msg.removesuffix(" at")
+        raise ExampleError(f"not JSON: {reason} at column {error.colno}") from None
+    except ExampleError:
+        raise
     except (RecursionError, ValueError) as error:
         raise ExampleError(f"not JSON that can be read: {error}") from None
     if not isinstance(row, dict):
         raise ExampleError(f"a row must be an object, not {kind_of(row)}")
+    return row
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ExampleError(f"{', '.join(map(repr, twice))} stands twice in one object")
     return row
 
 

@@ -24,10 +24,10 @@ class StoreState:
     settings: StoreSettings
     seed: Mapping[str, Any] | None
 
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing has been written yet, nor a starter merged."""
-        return self.revision == 0 and self.seed is None
+    @classmethod
+    def absent(cls, settings: StoreSettings) -> StoreState:
+        """Stand for a store that the first import will make: it has no rows."""
+        return cls(0, "", 0, "", settings, None)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from promptlib.errors import ConfigError, did_you_mean
+from promptlib.errors import ConfigError, StoreError, did_you_mean
 from promptlib.example import Example
 
 KEYS = ("description", "label", "language", "license", "source")
@@ -62,3 +63,9 @@ def guess_label_field(examples: Sequence[Example]) -> str:
     texts = [o for o in outputs if isinstance(o, str) and len(o) <= 100]
     repeats = len(texts) == len(outputs) > 0 and len(set(texts)) * 2 <= len(texts)
     return "output" if repeats else ""
+
+
+def check_name(name: str) -> None:
+    """Refuse names that can't be a folder's; raises StoreError."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise StoreError(f"{name!r} can't be a store's name: use letters, digits, '.', '_' and '-'")

@@ -12,8 +12,8 @@ from typing import Any
 
 from promptlib.embedding.embedder import Embedder, Progress
 from promptlib.store.database import Database
-from promptlib.store.files import file_seed
-from promptlib.store.importing import ImportReport
+from promptlib.store.files import file_seed, read_jsonl
+from promptlib.store.importing import ImportReport, import_examples
 from promptlib.store.settings import StoreSettings
 from promptlib.store.store import ExampleStore
 
@@ -52,6 +52,8 @@ class Starter:
         self, database: Database, embedder: Embedder, progress: Progress | None = None
     ) -> ImportReport:
         """Merge the file into the store, which is made if need be."""
-        settings, seed = self.settings, file_seed(self.file)
-        store = ExampleStore.create(database, self.name, embedder, settings, exist_ok=True)
-        return store.import_file(self.file, seed=seed, progress=progress)
+        store = ExampleStore(database, self.name, embedder)
+        return import_examples(
+            store, read_jsonl(self.file), settings=self.settings, seed=file_seed(self.file),
+            progress=progress, reason=f"import {self.file.name}",
+        )  # fmt: skip

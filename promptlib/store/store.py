@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import builtins
-import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Select, bindparam, func, insert, select
-from sqlalchemy.exc import IntegrityError
 
 from promptlib.embedding.embedder import Embedder, Progress
 from promptlib.errors import ExampleNotFoundError, StoreError, StoreNotFoundError, did_you_mean
@@ -33,7 +31,7 @@ from promptlib.store.rows import (
     rows_by_id,
     write_rows,
 )
-from promptlib.store.settings import StoreSettings
+from promptlib.store.settings import StoreSettings, check_name
 from promptlib.store.tables import examples, revisions, stores
 from promptlib.store.vectors import embed_missing
 
@@ -60,23 +58,24 @@ class ExampleStore:
         name: str,
         embedder: Embedder,
         settings: StoreSettings | None = None,
-        *,
-        exist_ok: bool = False,
     ) -> ExampleStore:
-        """Create a store; raises StoreError if the name is taken, unless `exist_ok`."""
-        check_name(name)
+        """Create an empty store; raises StoreError if the name is taken or can't be one."""
+        store = cls(database, name, embedder)
+        with database.write() as connection:
+            if store.find_state(connection) is not None:
+                raise StoreError(f"there is a store {name!r} already")
+            store.create_in(connection, settings or StoreSettings())
+        return store
+
+    def create_in(self, connection: Connection, settings: StoreSettings) -> StoreState:
+        """Create the store as part of a write transaction."""
+        check_name(self.name)
         fresh = {"uid": secrets.token_hex(8), "revision": 0, "token": secrets.token_hex(8)}
-        try:
-            with database.write() as connection:
-                settings = settings or StoreSettings()
-                row = insert(stores).values(name=name, settings=settings.to_dict(), **fresh)
-                key = connection.execute(row.returning(stores.c.key)).scalar_one()
-                first = {"number": 0, "token": fresh["token"], "at": now(), "by": author()}
-                connection.execute(insert(revisions).values(store=key, reason="create", **first))
-        except IntegrityError:
-            if not exist_ok:
-                raise StoreError(f"there is a store {name!r} already") from None
-        return cls(database, name, embedder)
+        row = insert(stores).values(name=self.name, settings=settings.to_dict(), **fresh)
+        key = connection.execute(row.returning(stores.c.key)).scalar_one()
+        first = {"number": 0, "token": fresh["token"], "at": now(), "by": author()}
+        connection.execute(insert(revisions).values(store=key, reason="create", **first))
+        return self.state(connection)
 
     @staticmethod
     def names(database: Database) -> list[str]:
@@ -91,10 +90,17 @@ class ExampleStore:
         if connection is None:
             with self.database.read() as connection:
                 return self.state(connection)
-        row = connection.execute(_STATE, {"store_name": self.name}).first()
-        if row is None:
+        state = self.find_state(connection)
+        if state is None:
             known = connection.scalars(select(stores.c.name))
             raise StoreNotFoundError(f"no store {self.name!r}; {did_you_mean(self.name, known)}")
+        return state
+
+    def find_state(self, connection: Connection) -> StoreState | None:
+        """Read where the store stands; None if there is no store of this name."""
+        row = connection.execute(_STATE, {"store_name": self.name}).first()
+        if row is None:
+            return None
         key, uid, revision, token, settings, seed = row
         return StoreState(key, uid, revision, token, StoreSettings(**settings), seed)
 
@@ -116,7 +122,7 @@ class ExampleStore:
         if not self.database.exists:
             return False
         with self.database.read() as connection:
-            return connection.execute(_STATE, {"store_name": self.name}).first() is not None
+            return self.find_state(connection) is not None
 
     def rows(self, *, status: Status | None = None) -> Iterator[StoredRow]:
         """Go through the rows that aren't deleted, by id, in one snapshot."""
@@ -216,7 +222,6 @@ class ExampleStore:
         *,
         skip_bad: bool = False,
         restore: bool = False,
-        seed: Mapping[str, Any] | None = None,
         progress: Progress | None = None,
         by: str | None = None,
     ) -> ImportReport:
@@ -228,7 +233,6 @@ class ExampleStore:
             self,
             read_jsonl(path, skip_bad=skip_bad),
             restore=restore,
-            seed=seed,
             progress=progress,
             by=by,
             reason=f"import {Path(path).name}",
@@ -280,9 +284,3 @@ def _by_keys(count: int) -> Select[Any]:
     columns = examples.c.key, examples.c.id, examples.c.content, examples.c.content_hash
     keys: builtins.list[BindParameter[int]] = [bindparam(f"key{number}") for number in range(count)]
     return select(*columns, examples.c.status).where(examples.c.key.in_(keys))
-
-
-def check_name(name: str) -> None:
-    """Refuse names that can't be a folder's; raises StoreError."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise StoreError(f"{name!r} can't be a store's name: use letters, digits, '.', '_' and '-'")

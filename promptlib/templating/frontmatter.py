@@ -130,7 +130,7 @@ def _problem(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         *parents, key = [str(part) for part in problem["loc"]]
         return f"unknown key {path!r}; {did_you_mean(key, _known_keys(parents))}"
-    message = problem["msg"]
+    message = re.sub(r" or instance of \w+", "", problem["msg"])
     return f"{path}: {message[0].lower()}{message[1:]}, not {problem['input']!r}"
 
 

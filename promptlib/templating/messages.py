@@ -27,6 +27,15 @@ from promptlib.example import ROLES
 _TOKEN = re.compile("<m([0-9a-f]{32}:[0-9]+)>")
 
 
+class TextOutsideError(TemplateError):
+    """A chat template leaves text that no message holds."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        shown = " ".join(text.split())[:60]
+        super().__init__(f"text outside messages: {shown!r}; put it inside {{% message %}}")
+
+
 @dataclass
 class Collected:
     """The messages of one render, and the secret that marks their places."""
@@ -49,10 +58,7 @@ class Collected:
         outside, places = parts[::2], parts[1::2]
         for part in outside:
             if part.strip():
-                shown = " ".join(part.split())[:60]
-                raise TemplateError(
-                    f"text outside messages: {shown!r}; put it inside {{% message %}}"
-                )
+                raise TextOutsideError(part)
         if places != [f"{self.secret}:{number}" for number in range(len(self.messages))]:
             raise TemplateError(
                 "messages were moved, repeated or left out after they were made: don't put "

@@ -106,15 +106,10 @@ class TemplateRegistry:
         """Read a template and all that it includes into `files`; raises TemplateError."""
         if name in above:
             circle = " -> ".join([*above[above.index(name) :], name])
-            raise TemplateError(f"{self.path(above[-1])}: includes go in a circle: {circle}")
+            raise TemplateError(f"includes go in a circle: {circle}")
         if name in files:
             return
-        try:
-            source, where = self._read(name)
-        except TemplateError as error:
-            if not above:
-                raise
-            raise type(error)(f"{self.path(above[-1])}: {error}") from None
+        source, where = self._read(name)
         parts = split_template(source, where)
         try:
             tree = environment.parse(parts.body, name, where)
@@ -122,14 +117,22 @@ class TemplateRegistry:
         except JinjaSyntaxError as error:
             line = error.lineno + parts.offset
             raise TemplateSyntaxError(f"{where}:{line}: {error.message}") from None
+        except RecursionError:
+            raise TemplateSyntaxError(f"{where}: an expression is nested too deeply") from None
         files[name] = _File(source, where, parts, frozenset(names), _has_messages(tree))
-        for included in meta.find_referenced_templates(tree):
+        for line, included in _references(tree):
+            place = f"{where}:{line + parts.offset}"
             if included is None:
-                raise TemplateError(
-                    f"{where}: include, import and extends need a name in quotes, "
+                raise TemplateSyntaxError(
+                    f"{place}: include, import and extends need a name in quotes, "
                     "so that all that belongs to a template is known"
                 )
-            self._read_with_includes(included, (*above, name), environment, files)
+            try:
+                self._read_with_includes(included, (*above, name), environment, files)
+            except TemplateError as error:
+                if str(error).startswith(str(self.folder)):
+                    raise  # it says where already
+                raise type(error)(f"{place}: {error}") from None
 
     def _read(self, name: str) -> tuple[str, str]:
         path = self.path(name)
@@ -185,6 +188,15 @@ def _file_stamp(path: str) -> tuple[int, ...] | None:
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _references(tree: nodes.Template) -> Iterator[tuple[int, str | None]]:
+    """List (line, name) of what a body includes, imports or extends; None for a computed name."""
+    kinds = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+    for node in tree.find_all(kinds):
+        target = node.template  # type: ignore[attr-defined]
+        constant = isinstance(target, nodes.Const) and isinstance(target.value, str)
+        yield node.lineno, target.value if constant else None
 
 
 def _has_messages(tree: nodes.Template) -> bool:

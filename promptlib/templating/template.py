@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from jinja2.exceptions import SecurityError
 from promptlib.errors import InputsError, TemplateError, did_you_mean
 from promptlib.example import Example
 from promptlib.templating.frontmatter import FrontMatter, InputSpec
-from promptlib.templating.messages import collecting, transcript
+from promptlib.templating.messages import TextOutsideError, collecting, transcript
 from promptlib.templating.values import jsonable
 
 SCOPE = ("examples", "labels", "candidate_labels", "history")
@@ -119,9 +120,19 @@ class Template:
             collected.check(text)
             if not collected.messages:
                 raise TemplateError("no message was rendered")
+        except TextOutsideError as error:
+            raise TemplateError(f"{self._place_of(error.text)}: {error}") from None
         except TemplateError as error:
             raise TemplateError(f"{self.where}: {error}") from None
         return Rendered(transcript(collected.messages), collected.messages)
+
+    def _place_of(self, text: str) -> str:
+        """Find the line that a stray text comes from, if it stands in a file as it is."""
+        first = text.strip().split("\n")[0]
+        for number, line in enumerate(self.files[self.name].split("\n"), start=1):
+            if first in line and number > self.offsets[self.where]:
+                return f"{self.where}:{number}"
+        return self.where
 
     def _place(self, error: BaseException) -> str:
         """Find file and line in Jinja's traceback: the innermost frame of a template."""
@@ -150,11 +161,16 @@ def example_scope(example: Example) -> Any:
     )
 
 
+def _json_kind(match: re.Match[str]) -> str:
+    return match[1].lower()
+
+
 def _reason(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "macros or includes call each other without end"
     if isinstance(error, SecurityError):
         return f"not allowed in a template: {error}"
     if isinstance(error, JinjaSyntaxError | UndefinedError | TemplateError):
-        return str(getattr(error, "message", None) or error)
+        reason = str(getattr(error, "message", None) or error)
+        return re.sub(r"promptlib\.templating\.values\.Json(\w+) object", _json_kind, reason)
     return f"{type(error).__name__}: {error}"
