@@ -1,5 +1,5 @@
 """Run the command from a checkout: `python -m cli`."""
 
-from .main import cli
+from .main import run
 
-cli(prog_name="promptlib")
+run()

@@ -81,7 +81,7 @@ def build(
     """
     if as_json and form != "text":
         raise click.UsageError("give --format or --json, not both")
-    project = open_project(ctx)
+    project = open_project(ctx, start=True)
     loaded = project.registry.get(template)
     values = read_inputs(inputs, loaded)
     waiting = [name for name in loaded.query_inputs[:1] if name not in values]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from promptlib.project import Project, ProjectProgress
+    from promptlib.config import ProjectProgress
+    from promptlib.project import Project
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 
@@ -94,13 +95,16 @@ def parse_json(text: str, what: str) -> Any:
         raise click.ClickException(f"{what} is JSON that can't be read") from None
 
 
-def open_project(context: click.Context) -> Project:
-    """Open the project that --project names, with a progress bar for long work."""
+def open_project(context: click.Context, *, start: bool = False) -> Project:
+    """Open the project that --project names, with a progress bar for long work.
+
+    With `start`, the embedding model is loaded while everything else is.
+    """
     import promptlib
 
     progress, close = _progress()
     context.call_on_close(close)
-    project: Project = promptlib.open(context.find_root().obj, progress=progress)
+    project: Project = promptlib.open(context.find_root().obj, progress=progress, start=start)
     return project
 
 

@@ -20,7 +20,7 @@ def search(ctx: click.Context, store: str, query: str, k: int, as_json: bool) ->
     promptlib search banking77 "my card was stolen"
     promptlib search banking77 "exchange rate" -k 20 --json
     """
-    index = open_project(ctx).index(store)
+    index = open_project(ctx, start=True).index(store)
     if query == "-":
         query = read_text("-")
     if not query.strip():

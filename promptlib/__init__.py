@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from promptlib.errors import TemplateSyntaxError as TemplateSyntaxError
     from promptlib.example import Example as Example
     from promptlib.index.vector import ExampleIndex as ExampleIndex
+    from promptlib.opening import open_project
     from promptlib.project import Project as Project
-    from promptlib.project import open_project
     from promptlib.prompt import Prompt as Prompt
     from promptlib.selection.strategies import select_examples as select_examples
     from promptlib.store.store import ExampleStore as ExampleStore
@@ -63,7 +63,7 @@ _HOMES = {
     "TemplateRegistry": "templating.registry",
     "TokenCounter": "budget.tokens",
     "fit_examples": "budget.fit",
-    "open": "project",
+    "open": "opening",
     "select_examples": "selection.strategies",
 } | dict.fromkeys(_ERRORS, "errors")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,10 @@ model = "gpt-4o-mini"                            # the language model prompts ar
 model = "{DEFAULT_MODEL}"
 precision = "fp32"
 '''
+
+
+ProjectProgress = Callable[[str, int, int], None]
+"""Called with (what is going on, done, total) during long work."""
 
 
 class _Strict(BaseModel):

@@ -16,7 +16,8 @@ from promptlib.config import CONFIG_FILE
 from promptlib.embedding.loading import cache_folder
 from promptlib.embedding.source import find_model, not_found
 from promptlib.errors import PromptlibError
-from promptlib.project import Project, open_project
+from promptlib.opening import open_project
+from promptlib.project import Project
 from promptlib.store.database import Database
 from promptlib.store.files import read_jsonl
 from promptlib.store.settings import check_name
@@ -179,7 +180,7 @@ def _trial(project: Project, store: str, folder: Path) -> Project:
     starter = project.starter(store)
     if project.find_store(store) is not None or starter is None:
         return project
-    trial = Project(project.root, project.config)
+    trial = Project(project.root, project.config, embedder=project.embedder)
     trial.database = Database("sqlite:///trial.db", root=folder)
     trial.index_folder = folder / "index"
     made = trial.create_store(store, starter.settings)

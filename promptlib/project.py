@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from promptlib.building import Settings, Shortlist, build_prompt
-from promptlib.config import ProjectConfig, find_project, read_config
-from promptlib.embedding.embedder import Progress
+from promptlib.config import ProjectConfig, ProjectProgress
+from promptlib.embedding.embedder import Embedder, Progress
 from promptlib.embedding.loading import LazyEmbedder
 from promptlib.errors import (
     ConfigError,
     InputsError,
-    PromptlibError,
     StoreNotFoundError,
     did_you_mean,
 )
@@ -37,9 +34,6 @@ from promptlib.store.store import ExampleStore
 from promptlib.templating.registry import TemplateRegistry
 from promptlib.templating.template import Template
 
-ProjectProgress = Callable[[str, int, int], None]
-"""Called with (what is going on, done, total) during long work."""
-
 
 class Project:
     """The parts of a project folder, each opened when it is first used; safe to share by threads.
@@ -48,10 +42,16 @@ class Project:
     """
 
     def __init__(
-        self, root: Path, config: ProjectConfig, *, progress: ProjectProgress | None = None
+        self,
+        root: Path,
+        config: ProjectConfig,
+        *,
+        embedder: Embedder | None = None,
+        progress: ProjectProgress | None = None,
     ) -> None:
         self.root = root
         self.config = config
+        self.embedder = embedder or LazyEmbedder(config.embedder.model)
         self.registry = TemplateRegistry(root / config.templates)
         url = os.environ.get("PROMPTLIB_DATABASE") or config.database
         self.database = Database(url, root=root)
@@ -59,14 +59,8 @@ class Project:
         self._progress = progress
         self._starter_files: dict[str, str] = {}
         self._unchanged: dict[str, int] = {}
-        self._warming: threading.Thread | None = None
         self._indexes: dict[str, ExampleIndex] = {}
         self._lock = threading.RLock()
-
-    @cached_property
-    def embedder(self) -> LazyEmbedder:
-        """The embedder of the project; its model is loaded when something is embedded."""
-        return LazyEmbedder(self.config.embedder.model)
 
     # -- stores ----------------------------------------------------------------------------------
 
@@ -199,9 +193,8 @@ class Project:
     ) -> Prompt:  # fmt: skip
         index = self.index(store)
         needs_search = settings.k > 0 or "candidate_labels" in template.uses
-        if needs_search and not self._warming:
-            self._warming = threading.Thread(target=self._warm)
-            self._warming.start()
+        if needs_search and isinstance(self.embedder, LazyEmbedder):
+            self.embedder.start()
             settings.counter.count("")  # loads the tokenizer while the model is loaded beside it
         vector = None
         if needs_search:
@@ -250,10 +243,6 @@ class Project:
             given[name] = query
         return template.checked_inputs(given)
 
-    def _warm(self) -> None:
-        with suppress(PromptlibError):  # whoever embeds first will meet it again
-            self.embedder.warm()
-
     def _opened(self, store: ExampleStore) -> ExampleIndex:
         index = ExampleIndex(store, folder=self.index_folder / store.name)
         index.embed_missing(self._reporting(f"embedding {store.name}"))
@@ -295,12 +284,3 @@ class Project:
     def _reporting(self, what: str) -> Progress | None:
         report = self._progress
         return None if report is None else lambda done, total: report(what, done, total)
-
-
-def open_project(path: Path | str = ".", *, progress: ProjectProgress | None = None) -> Project:
-    """Open the project in a folder or the nearest one above it; raises ConfigError.
-
-    `progress` is called with (what, done, total) while a starter is imported.
-    """
-    root = find_project(Path(path))
-    return Project(root, read_config(root), progress=progress)

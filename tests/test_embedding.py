@@ -189,9 +189,22 @@ def test_a_model_that_is_nowhere_is_said_at_once(
 def test_a_lazy_embedder_loads_on_use() -> None:
     lazy = LazyEmbedder("hashing")
     assert lazy._loaded is None
-    lazy.warm()
+    lazy.start()
     assert lazy.dim == 256 and lazy.fingerprint == "hashing-1-256"
     assert lazy.embed(["x"]).shape == (1, 256)
+
+
+def test_starting_never_compiles_and_never_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMPTLIB_CACHE", str(tmp_path))
+    for model in (DEFAULT_MODEL, "./nowhere"):
+        lazy = LazyEmbedder(model)
+        lazy.start()
+        assert lazy._starting is not None
+        lazy._starting.join()
+        assert lazy._loaded is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_once_compiled_pytorch_is_never_imported(onnx: OnnxEmbedder) -> None:

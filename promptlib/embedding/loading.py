@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from promptlib.embedding.embedder import Embedder, HashingEmbedder, Kind, Progress, Vectors
 from promptlib.embedding.onnx import OnnxEmbedder
 from promptlib.embedding.source import find_model, not_found
+from promptlib.errors import EmbedderError
 
 
 def cache_folder() -> Path:
@@ -29,16 +31,25 @@ def load_embedder(model: str, cache: Path | None = None) -> Embedder:
     """
     if model == "hashing":
         return HashingEmbedder()
-    from promptlib.embedding.compile import compile_model, compiled
+    if (ready := find_compiled(model, cache)) is not None:
+        return ready
+    from promptlib.embedding.compile import compile_model
 
-    cache = cache or cache_folder()
     source = find_model(model)
     if source is None:
         _fetch(model)
         source = find_model(model)
         if source is None:
             raise not_found(model, ", nor is it a sentence-transformers model on the hub")
-    return compiled(source, cache) or compile_model(source, cache)
+    return compile_model(source, cache or cache_folder())
+
+
+def find_compiled(model: str, cache: Path | None = None) -> OnnxEmbedder | None:
+    """Open a model that was compiled before; None for one that still has to be."""
+    from promptlib.embedding.compile import compiled
+
+    source = find_model(model) if model != "hashing" else None
+    return compiled(source, cache or cache_folder()) if source is not None else None
 
 
 class LazyEmbedder:
@@ -48,6 +59,7 @@ class LazyEmbedder:
         self.model = model
         self._lock = threading.Lock()
         self._loaded: Embedder | None = None
+        self._starting: threading.Thread | None = None
 
     @property
     def loaded(self) -> Embedder:
@@ -68,16 +80,29 @@ class LazyEmbedder:
         """See Embedder."""
         return self.loaded.dim
 
-    def warm(self) -> None:
-        """Load the model now, in a thread of one's own say, rather than at the first text."""
-        if isinstance(self.loaded, OnnxEmbedder):
-            self.loaded.warm()
+    def start(self) -> None:
+        """Begin to load a compiled model in a thread of its own, while other work goes on.
+
+        A model that has to be compiled first waits until it is really used.
+        """
+        if self._starting is None:
+            # Not a daemon: a process that ends while a session is being made would crash.
+            self._starting = threading.Thread(target=self._start)
+            self._starting.start()
 
     def embed(
         self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
     ) -> Vectors:
         """See Embedder."""
         return self.loaded.embed(texts, kind=kind, progress=progress)
+
+    def _start(self) -> None:
+        with suppress(EmbedderError):  # whoever embeds will meet it again
+            with self._lock:
+                ready = self._loaded or find_compiled(self.model)
+                self._loaded = ready
+            if isinstance(ready, OnnxEmbedder):
+                ready.warm()
 
 
 def _fetch(model: str) -> None:

@@ -1,0 +1,37 @@
+"""Open a project. Light by itself, so that a model can be loaded while the rest is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptlib.config import ProjectProgress, find_project, read_config
+from promptlib.embedding.loading import LazyEmbedder
+
+if TYPE_CHECKING:
+    from promptlib.embedding.embedder import Embedder
+    from promptlib.project import Project
+
+
+def open_project(
+    path: Path | str = ".",
+    *,
+    embedder: Embedder | None = None,
+    progress: ProjectProgress | None = None,
+    start: bool = False,
+) -> Project:
+    """Open the project in a folder or the nearest one above it; raises ConfigError.
+
+    `embedder` takes the place of the one that promptlib.toml names. `progress` is called with
+    (what, done, total) while a starter is imported. With `start`, the embedding model is loaded in
+    the background at once rather than at the first prompt.
+    """
+    root = find_project(Path(path))
+    config = read_config(root)
+    if embedder is None:
+        embedder = LazyEmbedder(config.embedder.model)
+        if start:
+            embedder.start()
+    from promptlib.project import Project
+
+    return Project(root, config, embedder=embedder, progress=progress)
