@@ -60,15 +60,16 @@ def select_examples(
     else:
         name, function = getattr(strategy, "__name__", type(strategy).__name__), strategy
     positions, scores = function(similarity, seed)
-    positions = np.asarray(positions, dtype=np.int64)
-    inside = bool(((positions >= 0) & (positions < len(similarity))).all())
-    if (
-        len(set(positions.tolist())) != len(positions)
-        or len(scores) != len(positions)
-        or not inside
-    ):
+    if not isinstance(strategy, str):
+        _check(name, np.asarray(positions).tolist(), len(scores), len(similarity))
+    return Ranking(np.asarray(positions, np.int64), np.asarray(scores, np.float64), name)
+
+
+def _check(name: str, positions: list[int], scores: int, count: int) -> None:
+    """Refuse what a callable may get wrong."""
+    inside = all(0 <= position < count for position in positions)
+    distinct = len(set(positions)) == len(positions)
+    if not (inside and distinct and scores == len(positions)):
         raise ConfigError(
-            f"strategy {name!r} must return distinct positions below {len(similarity)} "
-            "and a score for each"
+            f"strategy {name!r} must return distinct positions below {count} and a score for each"
         )
-    return Ranking(positions, np.asarray(scores, dtype=np.float64), name)

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Select, bindparam, func, insert, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, insert, select
 
 from promptlib.embedding.embedder import Embedder, Progress
 from promptlib.errors import ExampleNotFoundError, StoreError, StoreNotFoundError, did_you_mean
 from promptlib.example import Example, Status, retrieval_text, text_hash
-from promptlib.store.database import Database
+from promptlib.store.database import Database, Prepared
 from promptlib.store.files import read_jsonl
 from promptlib.store.importing import ImportReport, import_examples
 from promptlib.store.reports import LoggedChange, StoreState, StoreStats, read_log, read_stats
@@ -106,10 +105,10 @@ class ExampleStore:
 
     def position(self, connection: Connection) -> tuple[int, str, int, str]:
         """Read the store's key, uid, revision and token: the little that every prompt asks for."""
-        row = connection.execute(_POSITION, {"store_name": self.name}).first()
-        if row is None:
+        found = _POSITION.all(connection, self.name)
+        if not found:
             self.state(connection)  # says what is wrong
-        return tuple(row)  # type: ignore[arg-type]
+        return tuple(found[0])
 
     @property
     def revision(self) -> int:
@@ -171,8 +170,7 @@ class ExampleStore:
         if connection is None:
             with self.database.read() as connection:
                 return self.by_keys(keys, connection)
-        wanted = {f"key{number}": key for number, key in enumerate(keys)}
-        rows = connection.execute(_by_keys(len(keys)), wanted) if keys else ()
+        rows = _by_keys(len(keys)).all(connection, *keys) if keys else ()
         found = {key: Example.from_stored(*parts) for key, *parts in rows}
         return [found[key] for key in keys]
 
@@ -270,8 +268,10 @@ class ExampleStore:
         return row
 
 
-_POSITION = select(stores.c.key, stores.c.uid, stores.c.revision, stores.c.token).where(
-    stores.c.name == bindparam("store_name")
+_POSITION = Prepared(
+    select(stores.c.key, stores.c.uid, stores.c.revision, stores.c.token).where(
+        stores.c.name == bindparam("store_name")
+    )
 )
 _STATE = select(
     stores.c.key, stores.c.uid, stores.c.revision, stores.c.token, stores.c.settings, stores.c.seed
@@ -279,8 +279,7 @@ _STATE = select(
 
 
 @lru_cache
-def _by_keys(count: int) -> Select[Any]:
-    # Spelt out: a list of changing length is expanded anew at each execution.
+def _by_keys(count: int) -> Prepared:
     columns = examples.c.key, examples.c.id, examples.c.content, examples.c.content_hash
-    keys: builtins.list[BindParameter[int]] = [bindparam(f"key{number}") for number in range(count)]
-    return select(*columns, examples.c.status).where(examples.c.key.in_(keys))
+    keys: builtins.list[BindParameter[int]] = [bindparam(f"key{n}") for n in range(count)]
+    return Prepared(select(*columns, examples.c.status).where(examples.c.key.in_(keys)))
