@@ -74,15 +74,12 @@ class ExampleIndex:
                 return self.refresh(connection)
         if self._pid != os.getpid():  # a forked child opens its own
             self._state, self._lock, self._pid = None, threading.Lock(), os.getpid()
+        key, origin = self._position(connection)
         state = self._state
-        key, uid, revision, token = self.store.position(connection)
-        if state is not None and state.origin.revision > revision:
-            connection.rollback()  # this snapshot is older than another thread's: take a new one
-            key, uid, revision, token = self.store.position(connection)
-        origin = Origin(uid, revision, token, self.embedder.fingerprint)
         if state is not None and state.origin == origin and not self._should_look(state):
             return state
         with self._lock:
+            key, origin = self._position(connection)  # another thread may have gone on meanwhile
             self._state = self._caught_up(connection, key, origin)
             self._looked = time.monotonic()
             return self._state
@@ -112,6 +109,15 @@ class ExampleIndex:
         self._looked = 0.0
         self.refresh()
         return made
+
+    def _position(self, connection: Connection) -> tuple[int, Origin]:
+        """Read where the store stands, in a snapshot no older than what was seen already."""
+        seen = self._state
+        key, uid, revision, token = self.store.position(connection)
+        if seen is not None and seen.origin.revision > revision:
+            connection.rollback()  # another thread has seen more: take a new snapshot
+            key, uid, revision, token = self.store.position(connection)
+        return key, Origin(uid, revision, token, self.embedder.fingerprint)
 
     def _should_look(self, state: State) -> bool:
         return state.pending > 0 and time.monotonic() - self._looked > PENDING_PAUSE
