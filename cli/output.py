@@ -112,20 +112,20 @@ def _progress() -> tuple[ProjectProgress, Any]:
     """Make a progress bar that appears with the first report; a pipe gets one line at the end."""
     if not sys.stderr.isatty():
         return _one_line, lambda: None
-    bars: dict[str, Any] = {}
     shown: list[Any] = []
+
+    def close() -> None:
+        while shown:
+            shown.pop().stop()
 
     def report(what: str, done: int, total: int) -> None:
         if not shown:
             shown.append(_bar())
             shown[0].start()
-        if what not in bars:
-            bars[what] = shown[0].add_task(what, total=total)
-        shown[0].update(bars[what], completed=done, total=total)
-
-    def close() -> None:
-        for bar in shown:
-            bar.stop()
+            shown[0].add_task(what, total=total)
+        shown[0].update(shown[0].task_ids[0], description=what, completed=done, total=total)
+        if done >= total:  # what is printed next comes below the bar
+            close()
 
     return report, close
 
@@ -152,7 +152,7 @@ def _one_line(what: str, done: int, total: int) -> None:
 
 
 def _plain(cell: Any) -> str:
-    return f"{cell:.5g}" if isinstance(cell, float) else str(cell)
+    return f"{cell:.4f}" if isinstance(cell, float) else str(cell)
 
 
 @contextmanager
@@ -164,6 +164,7 @@ def logging_to_stderr() -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("promptlib")
     logger.addHandler(handler)
+    logging.getLogger("promptlib.embedding.compile").setLevel(logging.INFO)  # takes a while
     try:
         yield
     finally:

@@ -56,7 +56,7 @@ def compile_model(source: ModelSource, cache: Path) -> Embedder:
             if (ready := compiled(source, cache)) is not None:
                 return ready
             source.check()
-            log.info("compiling %s, once", source.folder)
+            log.info("compiling the embedding model, once (some 10 s): %s", source.folder)
             reference = TorchEmbedder(source.folder)
             return _compile(reference, source, cache) or reference
     except OSError as error:
