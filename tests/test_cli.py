@@ -198,7 +198,7 @@ def test_search(run: Run) -> None:
     result = run("search", "tickets", "I lost my card", "-k", "2")
     lines = result.stdout.splitlines()
     assert lines[0] == "score\tlabel\tinput\tid" and lines[1].startswith(
-        "1\tcard_lost\tI lost my card"
+        "1.0000\tcard_lost\tI lost my card"
     )
     found = json.loads(run("search", "tickets", "card", "-k", "3", "--json").stdout)
     assert [row["rank"] for row in found] == [1, 2, 3] and found[0]["label"] == "card_lost"
