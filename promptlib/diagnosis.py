@@ -118,9 +118,8 @@ def _stores(project: Project) -> Finding:
         starter.settings  # noqa: B018  # raises if store.toml is wrong
     for name in project.store_names():
         store = project.find_store(name)
-        parts.append(
-            f"{name} ({len(store):,} rows)" if store else f"{name} (starter, not imported)"
-        )
+        waits = "starter, not imported"
+        parts.append(f"{name} ({waits if store is None else f'{len(store):,} rows'})")
     if not parts:
         return Finding("stores", "note", "there are none", "promptlib store import NAME FILE")
     return Finding("stores", "ok", ", ".join(parts))

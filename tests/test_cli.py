@@ -239,7 +239,8 @@ def test_doctor(run: Run, root: Path, tmp_path: Path) -> None:
     assert "first prompt     tickets/route:" in result.stdout
     assert not (root / ".promptlib").exists()  # it looks and changes nothing
     run("build", "tickets/route", "x")
-    assert "tickets (11 rows)" in run("doctor").stdout
+    run("store", "create", "empty")
+    assert "empty (0 rows), tickets (11 rows)" in run("doctor").stdout
     findings = json.loads(run("doctor", "--json").stdout)
     assert {finding["status"] for finding in findings} == {"ok"}
     (root / "templates" / "broken.j2").write_text("{{ x | nofilter }}")
@@ -340,7 +341,12 @@ def test_bad_lines_are_listed_and_nothing_is_imported(run: Run, root: Path) -> N
     file = root / "bad.jsonl"
     file.write_bytes(b'{"input": "a", "output": "b"}\nnope\n{"input": "caf\xe9", "output": "x"}\n')
     result = run("store", "import", "fresh", str(file))
-    refused(result, "bad.jsonl:2: not JSON", "bad.jsonl:3: not UTF-8", "2 of 3 lines are bad")
+    refused(
+        result,
+        "bad.jsonl:2: not JSON",
+        "bad.jsonl:3: not UTF-8",
+        "bad lines: 2 of 3; nothing was taken",
+    )
     assert "fresh" not in run("store", "list").stdout
     result = run("store", "import", "fresh", str(file), "--skip-bad")
     assert result.exit_code == 0 and "bad.jsonl:2: left out" in result.stderr

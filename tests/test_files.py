@@ -37,7 +37,7 @@ def test_every_bad_line_is_listed_with_its_number(tmp_path: Path) -> None:
         read_jsonl(file(tmp_path, b"\n".join(lines)))
     assert [line for line, _ in caught.value.problems] == [2, 3, 4, 5, 6, 7, 9, 10, 11, 12]
     assert "rows.jsonl:5: not UTF-8: byte 0xe9 at column 15" in str(caught.value)
-    assert "10 of 11 lines are bad: nothing was taken" in str(caught.value)
+    assert "bad lines: 10 of 11; nothing was taken" in str(caught.value)
 
 
 def test_bad_lines_can_be_left_out(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def read_jsonl(path: Path | str, *, skip_bad: bool = False) -> ExamplesFile:
         raise BadExamplesError(
             str(path),
             problems,
-            f"{len(problems):,} of {len(problems) + len(examples):,} lines are bad: "
+            f"bad lines: {len(problems):,} of {len(problems) + len(examples):,}; "
             "nothing was taken from the file",
         )
     if not examples:
