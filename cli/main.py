@@ -92,6 +92,8 @@ def run() -> None:
     """Run the command as a process: start and end as quickly as it can."""
     # Imports make many objects and little garbage: looking for it often costs a tenth of a second.
     gc.set_threshold(100_000, 50, 100)
+    if sys.stdin is None:  # closed by whoever started this
+        sys.stdin = open(os.devnull)  # noqa: SIM115
     code = 1
     try:
         cli(prog_name="promptlib")

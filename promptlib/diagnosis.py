@@ -46,7 +46,7 @@ class Finding:
 
 
 def diagnose(path: Path | str = ".") -> Iterator[Finding]:
-    """Go through everything that a first prompt needs; nothing is changed."""
+    """Go through everything that a first prompt needs; the project isn't changed."""
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")
     yield _packages()
     try:

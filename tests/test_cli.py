@@ -438,6 +438,12 @@ def test_output_that_cannot_be_written_is_one_clear_line(root: Path) -> None:
             assert reason in done.stderr
 
 
+def test_a_closed_stdin_is_an_empty_one(root: Path) -> None:
+    line = " ".join(command(root, "build", "tickets/route")) + " <&-"
+    done = subprocess.run(line, shell=True, cwd=CHECKOUT, capture_output=True, text=True)
+    assert done.returncode == 1 and "input 'query' is missing" in done.stderr
+
+
 def test_an_interrupted_import_says_so_and_the_next_one_works(root: Path) -> None:
     rows = [{"input": f"row {n}", "output": "x"} for n in range(20_000)]
     file = write_rows(root / "big.jsonl", rows)
