@@ -119,6 +119,8 @@ def test_extends_and_import_work(registry: TemplateRegistry) -> None:
         ("---\nexamples: {k: -1}\n---\nx", 2, "greater than or equal to 0"),
         ("---\ninputs:\n  q: {type: text}\n---\nx", 3, "'string'"),
         ("---\ninputs: {examples: {type: list}}\n---\nx", None, "can't be named examples"),
+        ("---\nmodel: a\nmodel: b\n---\nx", 3, "'model' stands twice"),
+        ("---\ninputs:\n  my query: {}\n---\nx", 3, "input 'my query' can't be used"),
         ("---\nmodel: a\n---\n\n{{ x", 5, "unexpected end of template"),
         ("---\nmodel: a\n---\n{% if x %}\n\n", 4, "Unexpected end of template"),
         ("a\n{{ x | nofilter }}", 2, "No filter named 'nofilter'"),

@@ -94,6 +94,20 @@ class Parts:
     offset: int
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, without keys that stand twice: one of the two would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{key.value!r} stands twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 _FENCE = re.compile(r"---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -105,7 +119,7 @@ def split_template(source: str, where: str) -> Parts:
     if match is None:
         raise TemplateSyntaxError(f"{where}:1: the front matter has no closing ---")
     try:
-        values = yaml.safe_load(match[1])
+        values = yaml.load(match[1], _Loader)  # a safe one
     except yaml.MarkedYAMLError as error:
         line = (error.problem_mark.line if error.problem_mark else 0) + 2
         reason = error.problem or "it can't be parsed"
@@ -121,6 +135,11 @@ def split_template(source: str, where: str) -> Parts:
         raise TemplateSyntaxError(
             "\n".join(f"{where}:{_line(match[1], p)}: {_problem(p)}" for p in error.errors())
         ) from None
+    if unusable := [name for name in front.inputs or () if not name.isidentifier()]:
+        raise TemplateSyntaxError(
+            f"{where}:{_line(match[1], {'loc': ('inputs', unusable[0])})}: input {unusable[0]!r} "
+            "can't be used in a template: names are letters, digits and _"
+        )
     return Parts(front, source[match.end() :], source[: match.end()].count("\n"))
 
 
