@@ -14,6 +14,7 @@ from .output import (
     parse_json,
     print_json,
     print_table,
+    read_messages,
     read_text,
     say,
 )
@@ -88,18 +89,15 @@ def build(
     if query == "-" or (query is None and waiting and not sys.stdin.isatty()):
         # An empty pipe, as in cron, is no query: then the input is reported as missing.
         query = read_text("-").removesuffix("\n").removesuffix("\r") or None
-    prompt = project.build(template, query, inputs=values, history=_history(history), **options)
+    turns = read_messages(history) if history is not None else None
+    prompt = project.build(template, query, inputs=values, history=turns, **options)
     if as_json:
         print_json(prompt.to_dict())
     else:
         click.echo(_formatted(prompt, form))
     if explain:
         _explain(prompt)
-    say(prompt.report() if sys.stderr.isatty() else _without_hint(prompt))
-
-
-def _without_hint(prompt: Prompt) -> str:
-    return "\n".join([prompt.summary(), *(f"note: {note}" for note in prompt.notes)])
+    say(prompt.report(hint=sys.stderr.isatty()))
 
 
 def _formatted(prompt: Prompt, form: str) -> str:
@@ -145,12 +143,3 @@ def read_inputs(pairs: tuple[str, ...], template: Template) -> dict[str, Any]:
         except click.ClickException as error:
             raise click.UsageError(error.message) from None
     return values
-
-
-def _history(file: str | None) -> list[Any] | None:
-    if file is None:
-        return None
-    messages = parse_json(read_text(file), file)
-    if not isinstance(messages, list):
-        raise click.ClickException(f"{file} must be a list of messages")
-    return messages

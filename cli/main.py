@@ -11,16 +11,8 @@ from typing import Any
 
 import click
 
-COMMANDS = {
-    "build": "build",
-    "doctor": "doctor",
-    "init": "init",
-    "search": "search",
-    "store": "store",
-    "template": "template",
-    "tokens": "tokens",
-}
-"""Command -> the file it is in, read only when the command is used or listed."""
+COMMANDS = ("build", "doctor", "init", "search", "store", "template", "tokens")
+"""Each is in a file of its own, read only when the command is used or listed."""
 
 
 class PromptlibGroup(click.Group):
@@ -35,7 +27,7 @@ class PromptlibGroup(click.Group):
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         package = __package__ or "cli"
-        module = importlib.import_module(f"{package}.{COMMANDS[cmd_name]}_command")
+        module = importlib.import_module(f"{package}.{cmd_name}_command")
         command: click.Command = getattr(module, cmd_name)
         return command
 

@@ -95,6 +95,24 @@ def parse_json(text: str, what: str) -> Any:
         raise click.ClickException(f"{what} is JSON that can't be read") from None
 
 
+def read_messages(file: str) -> list[dict[str, str]]:
+    """Read a JSON list of chat messages; says in one line which of them can't be one."""
+    from promptlib.errors import ExampleError
+    from promptlib.example import Message
+
+    name = "stdin" if file == "-" else file
+    messages = parse_json(read_text(file), name)
+    if not isinstance(messages, list):
+        raise click.ClickException(f"{name} must be a list of messages")
+    found = []
+    for number, message in enumerate(messages, start=1):
+        try:
+            found.append(Message.from_dict(message).to_dict())
+        except ExampleError as error:
+            raise click.ClickException(f"{name}, message {number}: {error}") from None
+    return found
+
+
 def open_project(context: click.Context, *, start: bool = False) -> Project:
     """Open the project that --project names, with a progress bar for long work.
 

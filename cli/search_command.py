@@ -20,11 +20,11 @@ def search(ctx: click.Context, store: str, query: str, k: int, as_json: bool) ->
     promptlib search banking77 "my card was stolen"
     promptlib search banking77 "exchange rate" -k 20 --json
     """
-    index = open_project(ctx, start=True).index(store)
     if query == "-":
         query = read_text("-")
     if not query.strip():
         raise click.ClickException("the query is empty")
+    index = open_project(ctx, start=True).index(store)
     found = index.search(query, k)
     examples = index.store.by_keys([int(key) for key in found.keys])
     scores = found.similarity.tolist()

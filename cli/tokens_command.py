@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .output import json_option, parse_json, print_json, read_text, say
+from .output import json_option, print_json, read_messages, read_text, say
 
 
 @click.command()
@@ -31,8 +31,7 @@ def tokens(file: str, model: str | None, encoding: str | None, chat: bool, as_js
         counter = TokenCounter.for_model(model)
     else:
         counter = TokenCounter.for_encoding(encoding or "o200k_base")
-    text = read_text(file)
-    count = counter.count_messages(_messages(text, file)) if chat else counter.count(text)
+    count = counter.count_messages(read_messages(file)) if chat else counter.count(read_text(file))
     if as_json:
         kind = {"count_kind": counter.kind, "margin": counter.margin}
         print_json({"tokens": count, "encoding": counter.encoding, **kind})
@@ -41,20 +40,3 @@ def tokens(file: str, model: str | None, encoding: str | None, chat: bool, as_js
     if counter.kind == "estimate":
         margin = f"{counter.margin:.0%}"
         say(f"an estimate: {counter.encoding}'s count and {margin}, since {model}'s isn't public")
-
-
-def _messages(text: str, file: str) -> list[dict[str, str]]:
-    from promptlib.errors import ExampleError
-    from promptlib.example import Message
-
-    name = "stdin" if file == "-" else file
-    messages = parse_json(text, name)
-    if not isinstance(messages, list):
-        raise click.ClickException(f"{name} must be a list of messages")
-    found = []
-    for number, message in enumerate(messages, start=1):
-        try:
-            found.append(Message.from_dict(message).to_dict())
-        except ExampleError as error:
-            raise click.ClickException(f"{name}, message {number}: {error}") from None
-    return found

@@ -137,7 +137,7 @@ class _Builder:
 
     def _fit(self) -> Fit:
         k = self.settings.k
-        if self.turns and self._count(range(min(k, len(self.ranked)))) > self.limit:
+        if self.turns and self._count(tuple(range(min(k, len(self.ranked))))) > self.limit:
             # History has the first claim: as many of the newest turns as fit without examples.
             dropped = bisect_left(range(len(self.turns)), True, key=lambda n: self._fits_without(n))
             self._keep_turns(dropped)

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from promptlib.embedding.source import DEFAULT_MODEL
-from promptlib.errors import ConfigError, did_you_mean
+from promptlib.errors import ConfigError
+from promptlib.validation import Strict, problem_text
 
 CONFIG_FILE = "promptlib.toml"
 
@@ -30,18 +31,14 @@ ProjectProgress = Callable[[str, int, int], None]
 """Called with (what is going on, done, total) during long work."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class EmbedderConfig(_Strict):
+class EmbedderConfig(Strict):
     """Which model embeds examples and queries."""
 
     model: Annotated[str, Field(min_length=1)] = DEFAULT_MODEL
     precision: Literal["fp32"] = "fp32"
 
 
-class ProjectConfig(_Strict):
+class ProjectConfig(Strict):
     """All that promptlib.toml can say."""
 
     templates: str = "templates"
@@ -72,15 +69,10 @@ def read_config(root: Path) -> ProjectConfig:
     try:
         return ProjectConfig.model_validate(values)
     except ValidationError as error:
-        problems = "\n".join(f"{path}: {_problem(p)}" for p in error.errors())
-        raise ConfigError(problems) from None
+        problems = (f"{path}: {problem_text(p, _known_keys(p))}" for p in error.errors())
+        raise ConfigError("\n".join(problems)) from None
 
 
-def _problem(problem: Any) -> str:
-    *parents, key = [str(part) for part in problem["loc"]]
-    path = ".".join([*parents, key])
-    if problem["type"] == "extra_forbidden":
-        known = (EmbedderConfig if parents else ProjectConfig).model_fields
-        return f"unknown key {path!r}; {did_you_mean(key, known)}"
-    message = problem["msg"]
-    return f"{path}: {message[0].lower()}{message[1:]}, not {problem['input']!r}"
+def _known_keys(problem: Any) -> list[str]:
+    nested = len(problem["loc"]) > 1
+    return list((EmbedderConfig if nested else ProjectConfig).model_fields)

@@ -87,10 +87,10 @@ class Prompt:
     """What the caller should know, a sentence each."""
     manifest: Mapping[str, Any] = field(repr=False)
 
-    def report(self) -> str:
+    def report(self, *, hint: bool = True) -> str:
         """Say in a line what the prompt costs and shows; further lines for notes and hint."""
         lines = [self.summary(), *(f"note: {note}" for note in self.notes)]
-        if self.hint is not None:
+        if hint and self.hint is not None:
             lines.append(f"hint: {self.hint}")
         return "\n".join(lines)
 

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from getpass import getuser
 from typing import Any
@@ -43,11 +43,6 @@ class StoredRow:
         if self.deleted:
             return None
         return source_hash(self.content, self.content_hash, self.status)
-
-    @property
-    def retrievable(self) -> bool:
-        """Whether prompts may show it."""
-        return self.status == "approved" and not self.deleted
 
 
 COLUMNS = tuple(examples.c[name] for name in StoredRow.__dataclass_fields__)
@@ -131,12 +126,6 @@ def write_rows(
         ]
         connection.execute(insert(changes), log)
     return int(revision)
-
-
-def edited(before: StoredRow, example: Example, settings: StoreSettings) -> StoredRow:
-    """Make the row that an edit leaves: new content under the same id and source."""
-    after = row_of(example, settings, source_hash=before.source_hash)
-    return replace(after, id=before.id)
 
 
 def now() -> str:

@@ -23,7 +23,6 @@ from promptlib.store.rows import (
     Change,
     StoredRow,
     author,
-    edited,
     now,
     read_row,
     row_of,
@@ -200,7 +199,7 @@ class ExampleStore:
 
         def plan(connection: Connection, state: StoreState) -> list[Change]:
             before = self._row(connection, state.key, example.id)
-            after = edited(before, example, state.settings)
+            after = row_of(example, state.settings, source_hash=before.source_hash)
             return [(before, after)] if after != before else []
 
         return self._write(plan, [example], reason="edit", by=by)

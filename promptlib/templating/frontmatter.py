@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
-from promptlib.errors import TemplateSyntaxError, did_you_mean
+from promptlib.errors import TemplateSyntaxError
 from promptlib.example import kind_of, lone_surrogate
 from promptlib.templating.values import to_json
+from promptlib.validation import Strict, problem_text
 
 InputType = Literal["string", "integer", "number", "boolean", "list", "object", "messages"]
-INPUT_TYPES: tuple[str, ...] = get_args(InputType)
 
 _SCALARS: dict[str, type | tuple[type, ...]] = {
     "string": str,
@@ -26,11 +26,7 @@ _SCALARS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class InputSpec(_Strict):
+class InputSpec(Strict):
     """One input that a template declares. One with a default may be left out."""
 
     type: InputType | None = "string"
@@ -57,7 +53,7 @@ class InputSpec(_Strict):
         return lone_surrogate(value if isinstance(value, str) else to_json(value))
 
 
-class ExamplesSpec(_Strict):
+class ExamplesSpec(Strict):
     """Which examples a template shows, and how they are chosen."""
 
     store: str | None = None
@@ -68,14 +64,14 @@ class ExamplesSpec(_Strict):
     query: str | list[str] | None = None
 
 
-class BudgetSpec(_Strict):
+class BudgetSpec(Strict):
     """How long the prompt may be."""
 
     tokens: PositiveInt | None = None
     reserve: NonNegativeInt | None = None
 
 
-class FrontMatter(_Strict):
+class FrontMatter(Strict):
     """All that a template's head can say."""
 
     description: str = ""
@@ -133,7 +129,10 @@ def split_template(source: str, where: str) -> Parts:
         front = FrontMatter.model_validate(values or {})
     except ValidationError as error:
         raise TemplateSyntaxError(
-            "\n".join(f"{where}:{_line(match[1], p)}: {_problem(p)}" for p in error.errors())
+            "\n".join(
+                f"{where}:{_line(match[1], p)}: {problem_text(p, _known_keys(p))}"
+                for p in error.errors()
+            )
         ) from None
     if unusable := [name for name in front.inputs or () if not name.isidentifier()]:
         raise TemplateSyntaxError(
@@ -143,19 +142,10 @@ def split_template(source: str, where: str) -> Parts:
     return Parts(front, source[match.end() :], source[: match.end()].count("\n"))
 
 
-def _problem(problem: Any) -> str:
-    """Put one of pydantic's findings into words."""
-    path = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        *parents, key = [str(part) for part in problem["loc"]]
-        return f"unknown key {path!r}; {did_you_mean(key, _known_keys(parents))}"
-    message = re.sub(r" or instance of \w+", "", problem["msg"])
-    return f"{path}: {message[0].lower()}{message[1:]}, not {problem['input']!r}"
-
-
-def _known_keys(parents: Sequence[str]) -> list[str]:
-    models: dict[str, type[BaseModel]] = {"examples": ExamplesSpec, "budget": BudgetSpec}
-    model = FrontMatter if not parents else models.get(parents[0], InputSpec)
+def _known_keys(problem: Any) -> list[str]:
+    parents = problem["loc"][:-1]
+    models: dict[str, type[Strict]] = {"examples": ExamplesSpec, "budget": BudgetSpec}
+    model = models.get(str(parents[0]), InputSpec) if parents else FrontMatter
     return list(model.model_fields)
 
 
