@@ -14,7 +14,7 @@ from .output import (
     parse_json,
     print_json,
     print_table,
-    read_messages,
+    read_list,
     read_text,
     say,
 )
@@ -46,15 +46,33 @@ if TYPE_CHECKING:
     help="Room within the budget that is kept for the answer.",
 )
 @click.option("--model", help="The language model that the prompt is for.")
-@click.option("--encoding", help="Count by this encoding: o200k_base or cl100k_base.")
-@click.option("--strategy", help="How examples are ranked: auto, similar or random.")
+@click.option(
+    "--encoding",
+    help="Count by o200k_base, cl100k_base, or a tokenizer.json with its chat template.",
+)
+@click.option(
+    "--strategy",
+    help="How examples are ranked: auto, similar, mmr, lexical, hybrid, balanced or random.",
+)
 @click.option("--order", help="How they stand: nearest-last, nearest-first, edges or shuffled.")
 @click.option("--seed", type=int, help="For random ranking and shuffled order.")
+@click.option(
+    "--min-score", type=float, metavar="COSINE", help="Show no example less similar than this."
+)
+@click.option(
+    "--exclude-self/--no-exclude-self", default=None,
+    help="Leave out examples whose text is the query's own.",
+)  # fmt: skip
+@click.option(
+    "--where", multiple=True, metavar="FIELD=VALUE",
+    help="Show only examples that meet this; FIELD!=VALUE too.",
+)  # fmt: skip
 @click.option(
     "--history",
     metavar="FILE",
     help="A JSON file with the conversation so far, as chat messages.",
 )
+@click.option("--tools", metavar="FILE", help="A JSON file with tool schemas; their tokens count.")
 @click.option(
     "--format",
     "form",
@@ -67,7 +85,8 @@ if TYPE_CHECKING:
 @click.pass_context
 def build(
     ctx: click.Context, /, template: str, query: str | None, inputs: tuple[str, ...],
-    history: str | None, form: str, explain: bool, as_json: bool, **options: Any,
+    history: str | None, tools: str | None, where: tuple[str, ...], form: str, explain: bool,
+    as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Build a prompt from TEMPLATE with the best examples that fit.
 
@@ -85,11 +104,12 @@ def build(
     project = open_project(ctx, start=True)
     loaded = project.registry.get(template)
     values = read_inputs(inputs, loaded)
-    waiting = [name for name in loaded.query_inputs[:1] if name not in values]
+    waiting = [name for name in loaded.query_inputs if name not in (*values, "history")]
     if query == "-" or (query is None and waiting and not sys.stdin.isatty()):
         # An empty pipe, as in cron, is no query: then the input is reported as missing.
         query = read_text("-").removesuffix("\n").removesuffix("\r") or None
-    turns = read_messages(history) if history is not None else None
+    turns = read_list(history, "messages") if history is not None else None
+    options |= {"where": where or None, "tools": read_list(tools, "schemas") if tools else None}
     prompt = project.build(template, query, inputs=values, history=turns, **options)
     if as_json:
         print_json(prompt.to_dict())
@@ -107,6 +127,8 @@ def _formatted(prompt: Prompt, form: str) -> str:
     if form == "messages":
         return json.dumps(messages, ensure_ascii=False, indent=2)
     body: dict[str, Any] = {"model": prompt.manifest["model"], "messages": messages}
+    if prompt.manifest["tools"]:
+        body["tools"] = prompt.manifest["tools"]
     if prompt.reserve:
         body["max_completion_tokens"] = prompt.reserve
     return json.dumps(body, ensure_ascii=False, indent=2)

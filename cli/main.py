@@ -33,7 +33,7 @@ class PromptlibGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse arguments that aren't text, before anything else meets them."""
-        from promptlib.example import lone_surrogate
+        from promptlib.text import lone_surrogate
 
         for number, argument in enumerate(args, start=1):
             if lone_surrogate(argument):

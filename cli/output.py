@@ -95,22 +95,13 @@ def parse_json(text: str, what: str) -> Any:
         raise click.ClickException(f"{what} is JSON that can't be read") from None
 
 
-def read_messages(file: str) -> list[dict[str, str]]:
-    """Read a JSON list of chat messages; says in one line which of them can't be one."""
-    from promptlib.errors import ExampleError
-    from promptlib.example import Message
-
+def read_list(file: str, what: str) -> list[Any]:
+    """Read a JSON list, of messages say; says in one line why it isn't one."""
     name = "stdin" if file == "-" else file
-    messages = parse_json(read_text(file), name)
-    if not isinstance(messages, list):
-        raise click.ClickException(f"{name} must be a list of messages")
-    found = []
-    for number, message in enumerate(messages, start=1):
-        try:
-            found.append(Message.from_dict(message).to_dict())
-        except ExampleError as error:
-            raise click.ClickException(f"{name}, message {number}: {error}") from None
-    return found
+    items = parse_json(read_text(file), name)
+    if not isinstance(items, list):
+        raise click.ClickException(f"{name} must be a list of {what}")
+    return items
 
 
 def open_project(context: click.Context, *, start: bool = False) -> Project:
@@ -123,6 +114,7 @@ def open_project(context: click.Context, *, start: bool = False) -> Project:
     progress, close = _progress()
     context.call_on_close(close)
     project: Project = promptlib.open(context.find_root().obj, progress=progress, start=start)
+    context.call_on_close(project.close)
     return project
 
 

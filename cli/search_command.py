@@ -11,36 +11,34 @@ from .output import json_option, open_project, print_json, print_table, read_tex
 @click.argument("store")
 @click.argument("query")
 @click.option("-k", type=click.IntRange(min=1), default=8, show_default=True, help="How many.")
+@click.option(
+    "--strategy", default="similar", show_default=True,
+    help="How they are ranked: similar, mmr, lexical, hybrid, balanced or random.",
+)  # fmt: skip
+@click.option("--where", multiple=True, metavar="FIELD=VALUE", help="Find only what meets this.")
 @json_option
 @click.pass_context
-def search(ctx: click.Context, store: str, query: str, k: int, as_json: bool) -> None:
+def search(
+    ctx: click.Context, store: str, query: str, k: int, strategy: str, where: tuple[str, ...],
+    as_json: bool,
+) -> None:  # fmt: skip
     """Find the examples of STORE that are nearest to QUERY.
 
     \b
     promptlib search banking77 "my card was stolen"
-    promptlib search banking77 "exchange rate" -k 20 --json
+    promptlib search banking77 "exchange rate" -k 20 --strategy hybrid --json
+    promptlib search banking77 "where is it" --where label=card_arrival
     """
     if query == "-":
         query = read_text("-")
-    if not query.strip():
-        raise click.ClickException("the query is empty")
-    index = open_project(ctx, start=True).index(store)
-    found = index.search(query, k)
-    examples = index.store.by_keys([int(key) for key in found.keys])
-    scores = found.similarity.tolist()
+    hits = open_project(ctx, start=True).search(store, query, k, strategy=strategy, where=where)
     if as_json:
-        rows = [
-            {"rank": rank, "score": score, "label": label} | example.to_dict()
-            for rank, (score, label, example) in enumerate(
-                zip(scores, found.labels, examples, strict=True), start=1
-            )
-        ]
-        print_json(rows)
+        print_json([hit.to_dict() for hit in hits])
         return
     from promptlib.example import retrieval_text
 
     table = [
-        [score, label, retrieval_text(example.input), example.id]
-        for score, label, example in zip(scores, found.labels, examples, strict=True)
+        [hit.score, hit.similarity, hit.label, retrieval_text(hit.example.input), hit.example.id]
+        for hit in hits
     ]
-    print_table(["score", "label", "input", "id"], table, free="input")
+    print_table(["score", "similarity", "label", "input", "id"], table, free="input")

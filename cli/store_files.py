@@ -1,48 +1,83 @@
-"""`promptlib store import`, `export` and `sync`: JSONL in and out."""
+"""`promptlib store import`, `export` and `sync`: files in and out."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import json_option, open_project, print_json, say
+from .output import json_option, open_project, print_json, print_table, say
 
 if TYPE_CHECKING:
     from promptlib.store.importing import ImportReport
 
+FORMATS = click.Choice(["jsonl", "csv", "tsv", "parquet"])
+
+OUTCOMES = ("added", "updated", "restored", "removed", "unchanged", "kept", "conflicts")
 _WORDS = {"kept": "left as edited here", "conflicts": "in conflict"}
 
 
 @click.command("import")
 @click.argument("name")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--skip-bad", is_flag=True, help="Leave bad lines out instead of importing nothing.")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--format", "format", type=FORMATS, help="What FILE is, if its name doesn't say.")
+@click.option("--charset", help="Of FILE: cp1252, latin-1, utf-16 ...  [default: utf-8]")
+@click.option(
+    "--map", "pairs", multiple=True, metavar="KEY=NAME",
+    help="Take input, output, label, id ... from the file's NAME; input.KEY makes objects.",
+)  # fmt: skip
+@click.option("--label", metavar="FIELD", help="Where labels are: output, output.KEY, or a field.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Take the first N rows.")
+@click.option(
+    "--where", multiple=True, metavar="FIELD=VALUE",
+    help="Take rows that meet this; FIELD!=VALUE too. The same field again is an alternative.",
+)  # fmt: skip
+@click.option("--skip-bad", is_flag=True, help="Leave bad rows out instead of importing nothing.")
+@click.option(
+    "--bad-rows", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Where --skip-bad writes them, with reasons.  [default: beside FILE, NAME.bad.jsonl]",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--mirror", is_flag=True, help="Remove rows that came from a file and aren't in it.")
 @click.option("--restore", is_flag=True, help="Let the file win over edits and deletions here.")
+@click.option("--update", is_flag=True, help="Take the rows as edits of those with their ids.")
+@click.option("--by", help="Who imports.")
 @json_option
 @click.pass_context
 def import_(
-    ctx: click.Context, name: str, file: Path, skip_bad: bool, restore: bool, as_json: bool
-) -> None:
-    """Merge the JSONL FILE into store NAME, which is made if need be.
+    ctx: click.Context, /, name: str, file: Path, pairs: tuple[str, ...], as_json: bool,
+    skip_bad: bool, bad_rows: Path | None, **options: Any,
+) -> None:  # fmt: skip
+    """Merge FILE into store NAME, which is made if need be; "-" reads stdin.
 
-    Rows have `input` and `output`, and may have `label`, `id`, `status` and `metadata`; other keys
-    become metadata. Importing a file twice changes nothing, and a row that was edited, rejected or
-    deleted here stays so.
+    FILE is JSONL, CSV, TSV or Parquet, compressed with gzip or not. Rows have `input` and `output`,
+    and may have `label`, `id`, `status` and `metadata`; other keys become metadata. Importing a
+    file twice changes nothing, and a row that was edited, rejected or deleted here stays so.
 
     \b
     promptlib store import tickets tickets.jsonl
-    promptlib store import tickets tickets.jsonl --skip-bad
+    promptlib store import tickets export.csv --map input=text --map output=category --dry-run
+    promptlib store import turns sgd.jsonl.gz --where speaker=user --limit 1000
+    promptlib store import tickets corrected.csv --update
     """
     from promptlib.errors import BadExamplesError
 
+    if skip_bad and bad_rows is None:
+        bad_rows = Path("stdin.bad.jsonl") if str(file) == "-" else _beside(file)
+    if bad_rows is not None and not skip_bad:
+        raise click.UsageError("--bad-rows goes with --skip-bad")
+    source = sys.stdin.buffer if str(file) == "-" else file
+    rename = dict(_pair(pair) for pair in pairs)
+    options |= {"rename": rename, "skip_bad": skip_bad, "bad_rows": bad_rows}
     try:
-        report = open_project(ctx).import_file(name, file, skip_bad=skip_bad, restore=restore)
+        report = open_project(ctx).import_file(name, source, **options)
     except BadExamplesError as error:
         raise click.ClickException(f"{error}; --skip-bad leaves them out") from None
     _tell(name, str(file), report, as_json)
+    if report.problems and not report.dry_run and not options["update"]:
+        say(f"they are in {bad_rows}, with reasons")
 
 
 @click.command()
@@ -51,7 +86,7 @@ def import_(
 @json_option
 @click.pass_context
 def sync(ctx: click.Context, name: str, check: bool, as_json: bool) -> None:
-    """Merge the file of starter NAME, example_stores/NAME/examples.jsonl, into its store.
+    """Merge the files of starter NAME, in example_stores/NAME, into its store.
 
     Rows without an id are known by their content: one that was changed in the file is added as a
     new row, and the old one stays. Give rows an `id` to have them follow the file.
@@ -62,12 +97,7 @@ def sync(ctx: click.Context, name: str, check: bool, as_json: bool) -> None:
     """
     project = open_project(ctx)
     if not check:
-        report = project.sync(name)
-        if report.gone:
-            say(
-                f"rows that came from a file and aren't in it any more (they stay): {report.gone:,}"
-            )
-        _tell(name, f"starter {name}", report, as_json)
+        _tell(name, f"starter {name}", project.sync(name), as_json)
         return
     existing, starter = project.find_store(name), project.starter(name)
     if starter is None:
@@ -77,57 +107,87 @@ def sync(ctx: click.Context, name: str, check: bool, as_json: bool) -> None:
     if as_json:
         print_json({"in_sync": in_sync})
     if not in_sync:
-        say(f"{starter.file} was not merged yet; do it with: promptlib store sync {name}")
+        say(f"{starter.folder} was not merged yet; do it with: promptlib store sync {name}")
         ctx.exit(1)
-    say(f"{name} is in sync with {starter.file}")
-
-
-def _tell(name: str, source: str, report: ImportReport, as_json: bool) -> None:
-    merge = report.merge
-    counts = {
-        "added": merge.added,
-        "updated": merge.updated,
-        "restored": merge.restored,
-        "unchanged": merge.unchanged,
-        "kept": merge.kept,
-        "conflicts": len(merge.conflicts),
-    }
-    for line, reason in report.problems:
-        say(f"{source}:{line}: left out: {reason}")
-    if report.label_guess:
-        say(f"the label of a row is its {report.label_guess}, since outputs repeat")
-    for text, count in (
-        ("rows that repeat another one exactly (they are kept)", report.repeats),
-        ("rows without output (they are drafts, which prompts don't show)", report.drafts),
-        ("rows edited, rejected or deleted here (they stay so; --restore undoes that)", merge.kept),
-    ):
-        if count:
-            say(f"{text}: {count:,}")
-    for id in merge.conflicts:
-        say(f"conflict: {id} has changed in {source} and in {name}; it was left as it is here")
-    if as_json:
-        conflicts = list(merge.conflicts)
-        print_json(counts | {"conflict_ids": conflicts, "revision": report.revision})
-        return
-    told = ", ".join(f"{n:,} {_WORDS.get(what, what)}" for what, n in counts.items() if n)
-    say(f"{name}: {told} (revision {report.revision})")
+    say(f"{name} is in sync with {starter.folder}")
 
 
 @click.command()
 @click.argument("name")
 @click.argument("file", default="-", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--format", "format", type=FORMATS, help="By default what FILE's name says, or JSONL."
+)
+@click.option("--where", multiple=True, metavar="FIELD=VALUE", help="Write rows that meet this.")
 @click.pass_context
-def export(ctx: click.Context, name: str, file: Path) -> None:
-    """Write store NAME to FILE, or to stdout: JSONL, sorted by id, for small diffs.
+def export(
+    ctx: click.Context, name: str, file: Path, format: str | None, where: tuple[str, ...]
+) -> None:
+    """Write store NAME to FILE, or to stdout: sorted by id, for small diffs.
+
+    FILE's name says how: .jsonl, .csv, .tsv or .parquet, and .gz after it. Tables hold texts: what
+    isn't one is written as JSON, and CSV brings it back as text.
 
     \b
     promptlib store export banking77 banking77.jsonl
+    promptlib store export banking77 lost.csv --where label=lost_or_stolen_card
     """
-    from promptlib.store.files import save_jsonl, write_jsonl
+    from promptlib.files.writing import format_of, save_examples, write_examples
 
     opened = open_project(ctx).store(name)
+    chosen: Any = format or format_of(file)
+    rows = opened.examples(where=where)
     if str(file) == "-":
-        write_jsonl(opened, sys.stdout)
+        write_examples(rows, sys.stdout.buffer, chosen)
         return
-    written = save_jsonl(opened, file)
+    written = save_examples(rows, file, chosen)
     say(f"wrote {written:,} examples to {file}")
+
+
+def _pair(pair: str) -> tuple[str, str]:
+    key, equals, name = pair.partition("=")
+    if not (equals and key and name):
+        raise click.UsageError(f"--map {pair!r} is not KEY=NAME")
+    return key.strip(), name.strip()
+
+
+def _beside(file: Path) -> Path:
+    stem = file.name.removesuffix(".gz")
+    return file.with_name(f"{Path(stem).stem}.bad.jsonl")
+
+
+def _tell(name: str, source: str, report: ImportReport, as_json: bool) -> None:
+    counts = {what: getattr(report, what) for what in OUTCOMES}
+    counts["conflicts"] = len(report.conflicts)
+    for line, reason in report.problems[:20]:
+        say(f"{source}:{line}: left out: {reason}")
+    if len(report.problems) > 20:
+        say(f"and {len(report.problems) - 20:,} more bad rows")
+    if report.label_guess:
+        say(f"the label of a row is its {report.label_guess}, since outputs repeat")
+    for text, count in (
+        ("rows that repeat another one exactly (they are kept)", report.repeats),
+        ("rows without output (they are drafts, which prompts don't show)", report.drafts),
+        ("rows edited, rejected or deleted here (they stay so; --restore undoes that)",
+         report.kept),
+        ("rows that came from a file and aren't in this one (they stay; import --mirror removes "
+         "them)", report.gone),
+    ):  # fmt: skip
+        if count:
+            say(f"{text}: {count:,}")
+    for finding in report.coverage.findings():
+        say(finding)
+    for id in report.conflicts:
+        say(f"conflict: {id} has changed in {source} and in {name}; it was left as it is here")
+    if as_json:
+        facts = {"conflict_ids": report.conflicts, "samples": report.samples, "gone": report.gone}
+        facts |= {"repeats": report.repeats, "drafts": report.drafts, "bad": len(report.problems)}
+        print_json(counts | facts | {"dry_run": report.dry_run, "revision": report.revision})
+        return
+    told = ", ".join(f"{n:,} {_WORDS.get(what, what)}" for what, n in counts.items() if n)
+    if not report.dry_run:
+        say(f"{name}: {told or 'nothing to do'} (revision {report.revision})")
+        return
+    rows = [[what, n, ", ".join(report.samples.get(what, ()))] for what, n in counts.items() if n]
+    print_table(["what", "rows", "the first of them"], rows, free="the first of them")
+    say("a dry run: nothing was changed")

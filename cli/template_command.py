@@ -92,9 +92,9 @@ def render(
     values = found.checked_inputs(read_inputs(inputs, found))
     shown = []
     if examples is not None:
-        from promptlib.store.files import read_jsonl
+        from promptlib.files.reading import read_examples
 
-        shown = list(read_jsonl(examples).examples)
+        shown = read_examples(examples)
     texts = (example.label or example.output for example in shown)
     labels = sorted({text for text in texts if isinstance(text, str)})
     rendered = found.render(values, shown, labels=labels, candidate_labels=labels)

@@ -4,41 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
-from promptlib.budget.fit import Fit, fit_examples
-from promptlib.budget.tokens import TokenCounter
+from promptlib.budget.fit import DropReason, Fit
+from promptlib.budget.share import Shared, fit_both
+from promptlib.budget.tokens import not_text
 from promptlib.errors import BudgetError
 from promptlib.example import Example
 from promptlib.hint import Volume, volume_hint
 from promptlib.index.state import Candidates
+from promptlib.message import turns_of
 from promptlib.prompt import DroppedExample, Prompt, PromptExample
 from promptlib.selection.ordering import order_examples
-from promptlib.selection.strategies import Strategy, select_examples
+from promptlib.selection.strategies import Pool, select_examples
+from promptlib.settings import Settings
 from promptlib.templating.template import Rendered, Template, example_scope
-from promptlib.templating.values import jsonable
+from promptlib.templating.values import JsonList, jsonable
 from promptlib.version import __version__
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Every setting of a prompt, resolved."""
-
-    k: int
-    strategy: str | Strategy
-    order: str
-    seed: int
-    budget: int
-    reserve: int
-    model: str | None
-    counter: TokenCounter
 
 
 @dataclass(frozen=True)
@@ -46,13 +32,28 @@ class Shortlist:
     """What retrieval found, and where."""
 
     candidates: Candidates
+    below: Candidates
+    """Candidates that `min_score` rules out."""
+    depth: int
+    """How many of the ranked candidates are looked at."""
     fetch: Callable[[Sequence[int]], list[Example]]
     """Row keys -> their examples, in the snapshot that the candidates come from."""
     labels: tuple[str, ...]
+    label_definitions: Mapping[str, str]
     volume: Volume
     store: str
+    rows: int
+    """That can be found."""
+    pending: int
+    """That can't be, for want of vectors."""
+    notes: tuple[str, ...]
     origin: Mapping[str, Any]
     """The manifest's part about the store: uid, revision, embedder."""
+
+
+def pool_of(found: Candidates, seed: int) -> Pool:
+    """Give a strategy what it may see of candidates."""
+    return Pool(found.similarity, found.lexical, found.vectors, found.labels.tolist(), seed)
 
 
 def build_prompt(
@@ -61,7 +62,7 @@ def build_prompt(
     settings: Settings,
     shortlist: Shortlist | None = None,
     *,
-    history: Sequence[Mapping[str, str]] = (),
+    history: Sequence[Mapping[str, Any]] = (),
     notes: Sequence[str] = (),
 ) -> Prompt:
     """Choose, fit and render.
@@ -77,7 +78,7 @@ class _Builder:
 
     def __init__(
         self, template: Template, inputs: Mapping[str, Any], settings: Settings,
-        shortlist: Shortlist | None, history: Sequence[Mapping[str, str]], notes: tuple[str, ...],
+        shortlist: Shortlist | None, history: Sequence[Mapping[str, Any]], notes: tuple[str, ...],
     ) -> None:  # fmt: skip
         self.template = template
         self.inputs = inputs
@@ -85,70 +86,63 @@ class _Builder:
         self.shortlist = shortlist
         self.limit = settings.budget - settings.reserve
         self.notes = notes
-        self.turns = _turns(history)
+        self.turns = turns_of(history)
         self.fetched: dict[int, tuple[Example, Any]] = {}
-        self.last: tuple[tuple[int, ...], Rendered] | None = None
-        found = shortlist.candidates if shortlist is not None else None
-        ranking = select_examples(
-            found.similarity if found is not None else np.zeros(0),
-            strategy=settings.strategy,
-            seed=settings.seed,
-        )
+        self.last: tuple[tuple[tuple[int, ...], int], Rendered] | None = None
+        found = shortlist.candidates if shortlist is not None else Candidates.none()
+        depth = shortlist.depth if shortlist is not None else 0
+        pool = pool_of(found, settings.seed)
+        ranking = select_examples(pool, strategy=settings.strategy)
         self.strategy = ranking.strategy
-        self.ranked: list[int] = ranking.positions.tolist()  # rank -> position in the shortlist
-        self.scores: list[float] = ranking.scores.tolist()
-        labels = found.labels[ranking.positions].tolist() if found is not None else []
-        self.labels = labels
+        self.ranked: list[int] = ranking.positions[:depth].tolist()  # rank -> place in shortlist
+        self.scores: list[float] = ranking.scores[:depth].tolist()
+        self.labels = [pool.labels[at] for at in self.ranked]
         # Rank order, each once: the likeliest first.
-        self.candidate_labels = tuple(dict.fromkeys(x for x in labels if x is not None))
+        self.candidate_labels = tuple(dict.fromkeys(x for x in self.labels if x is not None))
         known = {
             "labels": shortlist.labels if shortlist is not None else (),
             "candidate_labels": self.candidate_labels,
+            "label_definitions": shortlist.label_definitions if shortlist is not None else {},
         }
         self.scope = {
             name: jsonable(value)
             for name, value in (known | dict(inputs)).items()
             if name not in known or name in template.uses
         }
-        self._keep_turns(0)
+        self.messages = [[jsonable(message) for message in turn] for turn in self.turns]
 
     def build(self) -> Prompt:
-        fit = self._fit()
-        shown = order_examples(fit.chosen, self.settings.order, self.settings.seed)
-        rendered = self._render(fit.chosen)
         settings = self.settings
+        shared = self._fit()
+        fit, self.kept_turns = shared.fit, shared.turns
+        shown = order_examples(fit.chosen, settings.order, settings.seed)
+        rendered = self._render(fit.chosen, shared.turns)
         volume = self.shortlist.volume if self.shortlist is not None else None
         return Prompt(
             text=rendered.text,
             messages=rendered.messages,
             tokens=fit.tokens,
-            count_kind=settings.counter.kind,
+            count_kind=settings.counter.kind_of(rendered.messages, settings.tools),
             budget=settings.budget,
             reserve=settings.reserve,
             encoding=settings.counter.encoding,
             examples=tuple(self._chosen(rank, fit) for rank in shown),
             dropped=tuple(self._dropped(fit)),
             hint=volume_hint(volume, len(shown)) if volume is not None else None,
-            notes=self.notes,
+            notes=(*self.notes, *self._notes(rendered)),
             manifest=self._manifest(rendered, shown),
         )
 
     # -- fitting ---------------------------------------------------------------------------------
 
-    def _fit(self) -> Fit:
-        k = self.settings.k
-        if self.turns and self._count(tuple(range(min(k, len(self.ranked))))) > self.limit:
-            # History has the first claim: as many of the newest turns as fit without examples.
-            dropped = bisect_left(range(len(self.turns)), True, key=lambda n: self._fits_without(n))
-            self._keep_turns(dropped)
-            if dropped:
-                self.notes += (
-                    f"{dropped} of {len(self.turns)} turns of history left out for room",
-                )
+    def _fit(self) -> Shared:
+        settings = self.settings
         try:
-            return fit_examples(self.scores, self._count, k=k, limit=self.limit)
+            return fit_both(
+                self.scores, len(self.turns), self._count, k=settings.k, limit=self.limit,
+                priority=settings.priority, share=settings.share,
+            )  # fmt: skip
         except BudgetError as error:
-            settings = self.settings
             raise BudgetError(
                 f"{error} (budget {settings.budget:,} less {settings.reserve:,} reserved); "
                 f"it needs a budget of {error.fixed + settings.reserve:,} or more",
@@ -156,30 +150,27 @@ class _Builder:
                 available=error.available,
             ) from None
 
-    def _fits_without(self, dropped: int) -> bool:
-        self._keep_turns(dropped)
-        return self._count(()) <= self.limit
-
-    def _keep_turns(self, dropped: int) -> None:
-        self.kept_turns = len(self.turns) - dropped
-        self.last = None
-        kept = [message for turn in self.turns[dropped:] for message in turn]
-        self.scope["history"] = jsonable(kept)
-
-    def _count(self, ranks: Sequence[int]) -> int:
-        rendered = self._render(ranks)
-        counter = self.settings.counter
+    def _count(self, ranks: Sequence[int], turns: int) -> int:
+        rendered = self._render(ranks, turns)
+        counter, tools = self.settings.counter, self.settings.tools
         if rendered.messages is not None:
-            return counter.count_messages(rendered.messages)
-        return counter.count(rendered.text)
+            return counter.count_messages(rendered.messages, tools)
+        return counter.count(rendered.text) + (counter.count_messages([], tools) if tools else 0)
 
-    def _render(self, ranks: Sequence[int]) -> Rendered:
-        if self.last is not None and self.last[0] == ranks:
+    def _render(self, ranks: Sequence[int], turns: int) -> Rendered:
+        key = tuple(ranks), turns
+        if self.last is not None and self.last[0] == key:
             return self.last[1]  # what was counted last is most often what is shown
         ordered = order_examples(ranks, self.settings.order, self.settings.seed)
-        scopes = [scope for _, scope in self._examples(ordered)]
-        rendered = self.template.render_scope(self.scope | {"examples": scopes})
-        self.last = tuple(ranks), rendered
+        kept = self.messages[len(self.messages) - turns :]
+        rendered = self.template.render_scope(
+            self.scope
+            | {
+                "examples": [scope for _, scope in self._examples(ordered)],
+                "history": JsonList(message for turn in kept for message in turn),
+            }
+        )
+        self.last = key, rendered
         return rendered
 
     def _examples(self, ranks: Sequence[int]) -> list[tuple[Example, Any]]:
@@ -217,13 +208,28 @@ class _Builder:
                 ids[at], rank + 1, self.scores[rank], cosines[at], self.labels[rank],
                 fit.costs.get(rank), reason,
             )  # fmt: skip
+        below = self.shortlist.below
+        rows = zip(below.ids.tolist(), below.similarity.tolist(), below.labels, strict=True)
+        for rank, (id, cosine, label) in enumerate(rows, start=len(self.ranked) + 1):
+            yield DroppedExample(id, rank, None, cosine, label, None, DropReason.BELOW_MIN_SCORE)
 
     def _cost(self, rank: int) -> int:
-        return max(0, self._count((rank,)) - self._fixed)
+        return max(0, self._count((rank,), self.kept_turns) - self._fixed)
 
     @cached_property
     def _fixed(self) -> int:
-        return self._count(())
+        return self._count((), self.kept_turns)
+
+    def _notes(self, rendered: Rendered) -> Iterator[str]:
+        if self.kept_turns < len(self.turns):
+            left = len(self.turns) - self.kept_turns
+            yield f"{left} of {len(self.turns)} turns of history left out for room"
+        parts = sum(not_text(message["content"]) for message in rendered.messages or ())
+        if parts and self.settings.counter.count_chat is None:
+            yield (
+                f"{parts} messages have parts that aren't text: what those cost depends on the "
+                "model and isn't counted; keep room for them in the reserve"
+            )
 
     def _manifest(self, rendered: Rendered, shown: Sequence[int]) -> dict[str, Any]:
         settings, template = self.settings, self.template
@@ -240,8 +246,14 @@ class _Builder:
             "k": settings.k,
             "order": settings.order,
             "seed": settings.seed,
+            "min_score": settings.min_score,
+            "exclude_self": settings.exclude_self,
+            "where": settings.where.to_list(),
             "budget": settings.budget,
             "reserve": settings.reserve,
+            "priority": settings.priority,
+            "share": settings.share,
+            "tools": list(settings.tools),
             "model": settings.model,
             "encoding": settings.counter.encoding,
             "margin": settings.counter.margin,
@@ -253,16 +265,6 @@ class _Builder:
             "versions": _versions(),
             "result": _result_hash(rendered),
         }
-
-
-def _turns(history: Sequence[Mapping[str, str]]) -> list[list[Mapping[str, str]]]:
-    """Cut a conversation into turns: a user's message and all that answers it."""
-    turns: list[list[Mapping[str, str]]] = []
-    for message in history:
-        if message["role"] == "user" or not turns:
-            turns.append([])
-        turns[-1].append(message)
-    return turns
 
 
 @cache

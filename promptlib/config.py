@@ -35,7 +35,7 @@ class EmbedderConfig(Strict):
     """Which model embeds examples and queries."""
 
     model: Annotated[str, Field(min_length=1)] = DEFAULT_MODEL
-    precision: Literal["fp32"] = "fp32"
+    precision: Literal["fp32", "int8"] = "fp32"
 
 
 class ProjectConfig(Strict):
@@ -45,6 +45,7 @@ class ProjectConfig(Strict):
     example_stores: str = "example_stores"
     database: str = "sqlite:///.promptlib/promptlib.db"
     model: str | None = None
+    encoding: str | None = None
     embedder: EmbedderConfig = Field(default_factory=EmbedderConfig)
 
 

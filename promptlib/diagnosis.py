@@ -16,10 +16,10 @@ from promptlib.config import CONFIG_FILE
 from promptlib.embedding.loading import cache_folder
 from promptlib.embedding.source import find_model, not_found
 from promptlib.errors import PromptlibError
+from promptlib.files.reading import read_examples
 from promptlib.opening import open_project
 from promptlib.project import Project
 from promptlib.store.database import Database
-from promptlib.store.files import read_jsonl
 from promptlib.store.settings import check_name
 
 PACKAGES = (
@@ -183,7 +183,7 @@ def _trial(project: Project, store: str, folder: Path) -> Project:
     trial.database = Database("sqlite:///trial.db", root=folder)
     trial.index_folder = folder / "index"
     made = trial.create_store(store, starter.settings)
-    made.add(*read_jsonl(starter.file).examples[:TRIAL_ROWS])
+    made.add(*read_examples(starter.file, limit=TRIAL_ROWS))
     return trial
 
 

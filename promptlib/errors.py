@@ -16,6 +16,8 @@ PromptlibError
 │   ├── TemplateSyntaxError
 │   └── InputsError          inputs missing, unknown or of the wrong type: all of them at once
 ├── EncodingError            no tokenizer for this model or encoding
+├── BundleError              a bundle isn't whole, or made by a newer promptlib
+├── MissingDependencyError   an optional package isn't installed
 └── BudgetError              the prompt doesn't fit even without examples
 """
 
@@ -23,6 +25,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+
+SHOWN_PROBLEMS = 100
+"""Bad lines that a message lists; the error itself has them all."""
 
 
 class PromptlibError(Exception):
@@ -58,7 +63,10 @@ class BadExamplesError(StoreError, ValueError):
     def __init__(self, source: str, problems: Sequence[tuple[int, str]], hint: str = "") -> None:
         self.source = source
         self.problems = tuple(problems)
-        lines = [f"{source}:{number}: {reason}" for number, reason in self.problems]
+        shown = self.problems[:SHOWN_PROBLEMS]
+        lines = [f"{source}:{number}: {reason}" for number, reason in shown]
+        if more := len(self.problems) - len(shown):
+            lines.append(f"and {more:,} more")
         super().__init__("\n".join([*lines, hint] if hint else lines))
 
 
@@ -96,6 +104,17 @@ class InputsError(TemplateError, ValueError):
 
 class EncodingError(PromptlibError, LookupError):
     """No tokenizer is known for a model or encoding."""
+
+
+class BundleError(PromptlibError):
+    """A bundle isn't as it was made, or was made by a newer promptlib."""
+
+
+class MissingDependencyError(PromptlibError, ImportError):
+    """What was asked for needs a package that isn't installed; the message names the extra."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} need an extra: pip install 'promptlib[{extra}]'")
 
 
 class BudgetError(PromptlibError):

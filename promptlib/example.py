@@ -1,19 +1,16 @@
-"""One labelled example, and the messages that a conversation is made of."""
+"""One labelled example: a frozen value, validated and hashed."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
 from promptlib.errors import ExampleError, did_you_mean
-
-Role = Literal["system", "developer", "user", "assistant", "tool"]
-ROLES: tuple[str, ...] = get_args(Role)
+from promptlib.message import Message, message_text, turns_of
+from promptlib.text import canonical_json, check_text, kind_of, text_hash
 
 Status = Literal["approved", "draft", "rejected"]
 STATUSES: tuple[str, ...] = get_args(Status)
@@ -25,39 +22,6 @@ MAX_EXAMPLE_BYTES = 1_000_000
 """Larger rows are refused: no prompt shows them, and embedding reads a few hundred words."""
 
 ROW_KEYS = ("id", "input", "output", "label", "status", "metadata")
-
-
-@dataclass(frozen=True)
-class Message:
-    """One message of a conversation. `role` is one of ROLES."""
-
-    role: str
-    content: str
-
-    def __post_init__(self) -> None:
-        if self.role not in ROLES:
-            raise ExampleError(f"no role {self.role!r}; {did_you_mean(str(self.role), ROLES)}")
-        if not isinstance(self.content, str):
-            raise ExampleError(
-                f"the content of a {self.role} message must be text, not {kind_of(self.content)}"
-            )
-        if problem := lone_surrogate(self.content):
-            raise ExampleError(f"a {self.role} message {problem}")
-
-    @classmethod
-    def from_dict(cls, message: Mapping[str, Any]) -> Message:
-        """Read a chat client's message; raises ExampleError when it isn't one."""
-        if not isinstance(message, Mapping):
-            raise ExampleError(f"a message must be an object, not {kind_of(message)}")
-        if missing := [key for key in ("role", "content") if key not in message]:
-            raise ExampleError(f"a message lacks {' and '.join(missing)}")
-        if unknown := sorted(set(message) - {"role", "content"}):
-            raise ExampleError(f"a message has unknown keys: {', '.join(map(str, unknown))}")
-        return cls(message["role"], message["content"])
-
-    def to_dict(self) -> dict[str, str]:
-        """Give the plain dict that chat clients take."""
-        return {"role": self.role, "content": self.content}
 
 
 @dataclass(frozen=True)
@@ -76,9 +40,9 @@ class Example:
     status: Status = "approved"
 
     def __post_init__(self) -> None:
-        _check_content("input", self.input)
+        object.__setattr__(self, "input", _checked("input", self.input))
         if self.output is not None:
-            _check_content("output", self.output)
+            object.__setattr__(self, "output", _checked("output", self.output))
         elif self.status == "approved":
             raise ExampleError("output is missing (only a draft may wait for it)")
         if self.label is not None and not (isinstance(self.label, str) and self.label.strip()):
@@ -91,9 +55,9 @@ class Example:
             raise ExampleError("id must be text of at most 200 characters without outer spaces")
         if not self.id.isprintable():
             raise ExampleError(f"id {self.id!r} has characters that can't be seen")
-        _check_text(self.id)
+        check_text(self.id)
         content = self.content
-        _check_text(content)
+        check_text(content)
         if len(content) > MAX_EXAMPLE_BYTES:
             raise ExampleError(
                 f"the row has {len(content) / 1e6:.1f} MB; at most {MAX_EXAMPLE_BYTES / 1e6:.0f} MB"
@@ -175,31 +139,36 @@ class Example:
         return row
 
 
-def retrieval_text(content: Content) -> str:
-    """Give the text that an input is found by: fields and turns become lines."""
+@dataclass(frozen=True)
+class Recipe:
+    """Which part of an input it is found by."""
+
+    fields: tuple[str, ...] = ()
+    """Of an object: these alone; none for all."""
+    turns: int = 0
+    """Of a conversation: the last so many turns; 0 for all."""
+
+
+def retrieval_text(content: Content, recipe: Recipe = Recipe()) -> str:  # frozen
+    """Give the text that an input is found by: fields and messages become lines.
+
+    A recipe of one field gives its value alone, as a query would have it. Raises ExampleError for
+    an object that has none of the recipe's fields.
+    """
     if isinstance(content, str):
         return content
     if isinstance(content, Mapping):
-        return "\n".join(f"{name}: {_plain(value)}" for name, value in content.items())
-    return "\n".join(f"{turn['role']}: {turn['content']}" for turn in content)
-
-
-def canonical_json(value: object) -> str:
-    """Write JSON in one form only: sorted keys, no spaces, no NaN; raises ExampleError."""
-    try:
-        return json.dumps(
-            value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-        )
-    except RecursionError:
-        raise ExampleError("a value is nested too deeply") from None
-    except (TypeError, ValueError) as error:
-        raise ExampleError(f"a value can't be written as JSON: {error}") from None
-
-
-def text_hash(text: str) -> str:
-    """Hash a text after Unicode normalisation (NFC); 32 hex digits of SHA-256."""
-    normal = text if text.isascii() else unicodedata.normalize("NFC", text)
-    return hashlib.sha256(normal.encode()).hexdigest()[:32]
+        names = [name for name in recipe.fields or sorted(content) if name in content]
+        if not names:
+            has, wants = ", ".join(content), ", ".join(recipe.fields)
+            raise ExampleError(
+                f"input has none of the fields that are embedded: {wants}; has {has}"
+            )
+        if len(recipe.fields) == 1:
+            return _plain(content[names[0]])
+        return "\n".join(f"{name}: {_plain(content[name])}" for name in names)
+    last = turns_of(content)[-recipe.turns :]
+    return "\n".join(f"{m['role']}: {message_text(m)}" for turn in last for m in turn)
 
 
 def source_hash(content: str, content_hash: str, status: Status) -> str:
@@ -207,17 +176,11 @@ def source_hash(content: str, content_hash: str, status: Status) -> str:
     return content_hash if status == "approved" else text_hash(f"{status}\n{content}")
 
 
-def kind_of(value: object) -> str:
-    """Name a value's kind as JSON would."""
-    names = {str: "text", bool: "a boolean", int: "a number", float: "a number", dict: "an object"}
-    return "null" if value is None else names.get(type(value), "a list")
-
-
 def _plain(value: object) -> str:
     return value if isinstance(value, str) else canonical_json(value)
 
 
-def _check_content(name: str, content: object) -> None:
+def _checked(name: str, content: Any) -> Any:
     if isinstance(content, str):
         if not content.strip():
             raise ExampleError(f"{name} is empty")
@@ -229,31 +192,12 @@ def _check_content(name: str, content: object) -> None:
     elif isinstance(content, Sequence) and not isinstance(content, bytes):
         if not content:
             raise ExampleError(f"{name} is empty")
-        for message in content:
-            try:
-                Message.from_dict(message)
-            except ExampleError as error:
-                raise ExampleError(f"{name} is a list, but not of messages: {error}") from None
+        try:
+            return [Message.from_dict(message).to_dict() for message in content]
+        except ExampleError as error:
+            raise ExampleError(f"{name} is a list, but not of messages: {error}") from None
     else:
         raise ExampleError(
             f"{name} must be text, an object or a list of messages, not {kind_of(content)}"
         )
-
-
-def lone_surrogate(text: str) -> str | None:
-    """Say what is wrong with a text that UTF-8 can't write; None when nothing is."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        code = f"U+{ord(text[error.start]):04X}"
-        return f"contains a lone surrogate ({code}), half of a character; write it as UTF-8"
-    return None
-
-
-def _check_text(text: str) -> None:
-    """Refuse what UTF-8 files and databases can't hold."""
-    # Canonical JSON escapes NUL, so both spellings count; not a backslash that is itself escaped.
-    if "\x00" in text or "\\u0000" in text.replace("\\\\", ""):
-        raise ExampleError("the row contains a NUL byte")
-    if problem := lone_surrogate(text):
-        raise ExampleError(f"the row {problem}")
+    return content

@@ -54,7 +54,8 @@ class DroppedExample(NamedTuple):
 
     id: str
     rank: int
-    score: float
+    score: float | None
+    """The strategy's; None for a candidate that wasn't ranked."""
     similarity: float
     label: str | None
     tokens: int | None
@@ -72,7 +73,7 @@ class Prompt:
 
     text: str
     """The prompt; of a chat template, a transcript to read."""
-    messages: list[dict[str, str]] | None
+    messages: list[dict[str, Any]] | None
     """What a chat client takes; None for a text template."""
     tokens: int
     count_kind: CountKind
@@ -97,8 +98,10 @@ class Prompt:
     def summary(self) -> str:
         """Say in one line what the prompt costs and shows."""
         counted = f"{self.encoding}, {self.count_kind}"
-        if self.count_kind == "estimate":
+        if self.count_kind == "estimate" and self.manifest["margin"]:
             counted += f" with {self.manifest['margin']:.0%} margin"
+        elif self.count_kind == "estimate":
+            counted += " for tools, calls and parts that aren't text"
         room = f"{self.budget - self.reserve:,}"
         if self.reserve:
             room += f" ({self.budget:,} less {self.reserve:,} reserved)"

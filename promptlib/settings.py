@@ -2,67 +2,169 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
 
 from promptlib.budget.models import context_window
+from promptlib.budget.share import Part
 from promptlib.budget.tokens import TokenCounter
-from promptlib.building import Settings
-from promptlib.errors import ConfigError
-from promptlib.selection.strategies import Strategy
+from promptlib.errors import ConfigError, did_you_mean
+from promptlib.filtering import Where
+from promptlib.selection.ordering import check_order
+from promptlib.selection.strategies import Strategy, strategy_name
 from promptlib.templating.frontmatter import ExamplesSpec, FrontMatter
+from promptlib.text import canonical_json, kind_of
 
 DEFAULT_K = 8
 
 Encoding = str | TokenCounter | Callable[[str], int]
-"""An encoding's name, a counter, or any function from text to a number of tokens."""
+"""An encoding's name, the path of a `tokenizer.json`, a counter, or any function from text to a
+number of tokens."""
+
+
+class Options(TypedDict, total=False):
+    """What `build` takes beside template, query and inputs; None is as good as absent."""
+
+    store: str | None
+    """The example store, in place of the template's."""
+    k: int | None
+    """Show at most this many examples."""
+    budget: int | None
+    """Tokens in all; the model's context window by default."""
+    reserve: int | None
+    """Tokens of the budget kept for the answer."""
+    model: str | None
+    """The language model that the prompt is for."""
+    encoding: Encoding | None
+    """How tokens are counted, where that isn't the model's own encoding."""
+    strategy: str | Strategy | None
+    order: str | None
+    seed: int | None
+    """For random ranking and shuffled order; 0 by default."""
+    min_score: float | None
+    """Show no example whose cosine with the query is lower."""
+    exclude_self: bool | None
+    """Leave out examples whose text is the query's own."""
+    where: Where | Mapping[str, Any] | Sequence[str] | None
+    """Conditions that examples must meet, as `Where.parse` reads them."""
+    tools: Sequence[Mapping[str, Any]] | None
+    """Tool schemas that go with the request; they count against the budget."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of a prompt, resolved."""
+
+    k: int
+    strategy: str | Strategy
+    order: str
+    seed: int
+    budget: int
+    reserve: int
+    priority: Part
+    share: float
+    model: str | None
+    counter: TokenCounter
+    min_score: float | None
+    exclude_self: bool
+    where: Where
+    tools: tuple[Mapping[str, Any], ...]
 
 
 def resolve_settings(
     front: FrontMatter,
-    project_model: str | None,
+    options: Options,
     *,
-    k: int | None,
-    budget: int | None,
-    reserve: int | None,
-    model: str | None,
-    encoding: Encoding | None,
-    strategy: str | Strategy | None,
-    order: str | None,
-    seed: int | None,
+    model: str | None = None,
+    encoding: str | None = None,
+    root: Path | None = None,
 ) -> Settings:
-    """Resolve every setting; raises ConfigError for a value that can't be, EncodingError for an
-    unknown model or encoding."""
+    """Resolve every setting; `model` and `encoding` are the project's, paths start at `root`.
+
+    Raises ConfigError for a value that can't be, EncodingError for an unknown model or encoding.
+    """
+    if unknown := sorted(set(options) - set(Options.__annotations__)):
+        raise TypeError(
+            f"unknown option {unknown[0]!r}; {did_you_mean(unknown[0], Options.__annotations__)}"
+        )
     examples = front.examples or ExamplesSpec()
-    model = next((m for m in (model, front.model, project_model) if m is not None), None)
-    k = _first(k, examples.k, DEFAULT_K)
-    reserve = _first(reserve, front.budget.reserve, 0)
-    seed = _first(seed, examples.seed, 0)
-    for name, value in (("k", k), ("reserve", reserve), ("seed", seed), ("budget", budget)):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            raise ConfigError(f"{name} must be a whole number, not {value!r}")
-        if value is not None and value < 0:
-            raise ConfigError(f"{name} must be 0 or more, not {value}")
-    budget = budget if budget is not None else front.budget.tokens
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    in_front = {
+        name: value
+        for part in (examples, front.budget)
+        for name, value in part
+        if value is not None
+    }
+    chosen: dict[str, Any] = _DEFAULTS | in_front | given
+    levels = [
+        (given.get("encoding"), given.get("model")),
+        (front.encoding, front.model),
+        (encoding, model),
+    ]
+    model = next((named for _, named in levels if named is not None), None)
+    for name in ("k", "reserve", "seed", "budget"):
+        _check_whole(name, chosen.get(name), least=None if name == "seed" else 0)
+    budget = chosen.get("budget", front.budget.tokens)
     if budget is None:
         budget = _window(model)
     if budget <= 0:
         raise ConfigError(f"budget must be 1 or more, not {budget}")
-    if reserve >= budget:
-        raise ConfigError(f"a reserve of {reserve:,} leaves nothing of a budget of {budget:,}")
+    if chosen["reserve"] >= budget:
+        raise ConfigError(
+            f"a reserve of {chosen['reserve']:,} leaves nothing of a budget of {budget:,}"
+        )
+    min_score = chosen["min_score"]
+    if min_score is not None and not (_is_number(min_score) and -1 <= min_score <= 1):
+        raise ConfigError(f"min_score must be a number from -1 to 1, not {min_score!r}")
+    strategy_name(chosen["strategy"])
+    check_order(chosen["order"])
     return Settings(
-        k=k,
-        strategy=strategy or examples.strategy or "auto",
-        order=order or examples.order or "nearest-last",
-        seed=seed,
+        k=chosen["k"],
+        strategy=chosen["strategy"],
+        order=chosen["order"],
+        seed=chosen["seed"],
         budget=budget,
-        reserve=reserve,
+        reserve=chosen["reserve"],
+        priority=front.budget.priority,
+        share=front.budget.share,
         model=model,
-        counter=_counter(model, encoding),
+        counter=_counter(levels, root),
+        min_score=min_score,
+        exclude_self=bool(chosen["exclude_self"]),
+        where=Where.parse(chosen["where"]),
+        tools=_tools(chosen["tools"]),
     )
 
 
-def _first(*values: int | None) -> int:
-    return next(value for value in values if value is not None)
+_DEFAULTS = {
+    "k": DEFAULT_K, "strategy": "auto", "order": "nearest-last", "seed": 0, "reserve": 0,
+    "min_score": None, "exclude_self": False, "where": None, "tools": (),
+}  # fmt: skip
+
+
+def _check_whole(name: str, value: Any, least: int | None) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ConfigError(f"{name} must be a whole number, not {value!r}")
+    if least is not None and value < least:
+        raise ConfigError(f"{name} must be {least} or more, not {value}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _tools(tools: Any) -> tuple[Mapping[str, Any], ...]:
+    if isinstance(tools, str | Mapping) or not isinstance(tools, Sequence):
+        raise ConfigError(f"tools must be a list of schemas, not {kind_of(tools)}")
+    for number, tool in enumerate(tools, start=1):
+        if not isinstance(tool, Mapping):
+            raise ConfigError(f"tool {number} must be an object, not {kind_of(tool)}")
+        canonical_json(tool)
+    return tuple(tools)
 
 
 def _window(model: str | None) -> int:
@@ -73,13 +175,26 @@ def _window(model: str | None) -> int:
     return window
 
 
-def _counter(model: str | None, encoding: Encoding | None) -> TokenCounter:
-    if isinstance(encoding, TokenCounter):
-        return encoding
-    if isinstance(encoding, str):
-        return TokenCounter.for_encoding(encoding)
-    if encoding is not None:
-        return TokenCounter(encoding)
-    if model is not None:
-        return TokenCounter.for_model(model)
+def _counter(
+    levels: Sequence[tuple[Encoding | None, str | None]], root: Path | None
+) -> TokenCounter:
+    """Count as the first level says that names an encoding or a model; an encoding counts more."""
+    for number, (encoding, model) in enumerate(levels):
+        if isinstance(encoding, TokenCounter):
+            return encoding
+        if isinstance(encoding, str):
+            return named_counter(encoding, root if number else None)
+        if encoding is not None:
+            return TokenCounter(encoding)
+        if model is not None:
+            return TokenCounter.for_model(model)
     return TokenCounter.for_encoding("o200k_base")
+
+
+def named_counter(encoding: str, root: Path | None = None) -> TokenCounter:
+    """Count by an encoding's name or a tokenizer's path; raises EncodingError."""
+    from promptlib.budget.huggingface import load_tokenizer, looks_like_path
+
+    if looks_like_path(encoding):
+        return load_tokenizer((root or Path()) / Path(encoding).expanduser())
+    return TokenCounter.for_encoding(encoding)

@@ -13,11 +13,11 @@ import pytest
 
 import promptlib
 from promptlib.example import Example
+from promptlib.files.reading import read_examples
 from promptlib.index.vector import ExampleIndex
 from promptlib.project import Project
 from promptlib.store import importing
 from promptlib.store import vectors as vectors_module
-from promptlib.store.files import read_jsonl
 from tests.conftest import CHECKOUT, write_rows
 
 ROUNDS = 12
@@ -34,7 +34,7 @@ def check_whole(project: Project, file: Path, said: list[str]) -> None:
     """The import is there whole or not at all, and everything that was said is done."""
     store = project.find_store("crash")
     rows = {row.id: row for row in store.rows()} if store is not None else {}
-    imported = {example.id for example in read_jsonl(file).examples}
+    imported = {example.id for example in read_examples(file)}
     assert rows.keys() & imported in (set(), imported)
     if "imported" in said:
         assert imported <= rows.keys()
@@ -110,7 +110,7 @@ def test_a_first_import_that_fails_leaves_no_store(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(importing, "write_rows", None)
+        patch.setattr(importing.RevisionWriter, "put", None)
         with pytest.raises(TypeError):
             project.build("tickets/route", "I lost my card")
     assert project.find_store("tickets") is None
@@ -138,9 +138,9 @@ def test_an_import_that_fails_half_way_is_as_if_it_never_was(
         if fail_at == "vectors":
             patch.setattr(vectors_module, "put_vectors", full)
         else:
-            patch.setattr(importing, "write_rows", full)
+            patch.setattr(importing.RevisionWriter, "put", full)
         with pytest.raises(OSError, match="disk full"):
             store.import_file(file)
     assert len(store) == 0 and store.revision == 0
     report = store.import_file(file)
-    assert report.merge.added == 600 and report.embedded == (600 if fail_at == "vectors" else 0)
+    assert report.added == 600 and report.coverage.texts == (600 if fail_at == "vectors" else 0)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlib.example import Example
-from promptlib.store.merge import merge, number_repeats
+from promptlib.store.merge import merge
 from promptlib.store.rows import StoredRow, row_of
 from promptlib.store.settings import StoreSettings
 
@@ -78,20 +78,13 @@ def test_a_source_can_change_a_status_alone() -> None:
     assert done.updated == 1 and done.changes[0][1].status == "approved"
 
 
-def test_repeats_are_numbered() -> None:
-    one, other = Example("q", "x"), Example("q", "y")
-    numbered, repeats = number_repeats([one, other, one, one])
-    assert [e.id for e in numbered] == [one.id, other.id, f"{one.id}-2", f"{one.id}-3"]
-    assert repeats == 2
-
-
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), max_size=20))
 def test_any_file_imported_twice_changes_nothing(pairs: list[tuple[str, str]]) -> None:
-    file, _ = number_repeats(Example(input, output) for input, output in pairs)
+    file = list({e.id: e for e in (Example(input, output) for input, output in pairs)}.values())
     rows = imported(*file)
-    assert len(rows) == len(pairs)
+    assert len(rows) == len(file)
     again = merge(file, rows, SETTINGS)
-    assert again.changes == () and again.unchanged == len(pairs)
+    assert again.changes == () and again.unchanged == len(file)
 
 
 @given(st.lists(st.sampled_from(["source", "edit", "reject", "delete", "import"]), max_size=12))

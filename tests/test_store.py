@@ -21,10 +21,10 @@ from promptlib.errors import (
     StoreNotFoundError,
 )
 from promptlib.example import Example
+from promptlib.files.writing import save_examples, write_examples
 from promptlib.store.database import Database
-from promptlib.store.files import save_jsonl, write_jsonl
 from promptlib.store.migrations import NEWEST, migrate
-from promptlib.store.settings import StoreSettings, guess_label_field
+from promptlib.store.settings import StoreSettings
 from promptlib.store.store import ExampleStore
 from promptlib.store.tables import changes, schema_version, vectors
 from tests.conftest import ROWS, write_rows
@@ -32,9 +32,9 @@ from tests.test_example import examples
 
 
 def exported(store: ExampleStore) -> str:
-    out = io.StringIO()
-    write_jsonl(store, out)
-    return out.getvalue()
+    out = io.BytesIO()
+    write_examples(store, out, "jsonl")
+    return out.getvalue().decode()
 
 
 def test_add_get_update_delete(store: ExampleStore) -> None:
@@ -87,10 +87,10 @@ def test_import_says_what_it_did_and_twice_changes_nothing(
 ) -> None:
     path = write_rows(tmp_path / "rows.jsonl", [*ROWS, ROWS[0], {"input": "to do"}])
     report = store.import_file(path)
-    assert (report.merge.added, report.repeats, report.drafts) == (13, 1, 1)
+    assert (report.added, report.repeats, report.drafts) == (13, 1, 1)
     assert report.label_guess == "output" and report.revision == 1
     again = store.import_file(path)
-    assert again.merge.unchanged == 13 and again.revision == 1 and again.embedded == 0
+    assert again.unchanged == 13 and again.revision == 1 and again.coverage.texts == 0
 
 
 def test_bad_lines_import_nothing(store: ExampleStore, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_export_then_import_is_the_identity(
     one, two = stores
     if given_examples:
         one.add(*given_examples)
-        save_jsonl(one, folder / "out.jsonl")
+        save_examples(one, folder / "out.jsonl")
         two.import_file(folder / "out.jsonl")
     assert exported(one) == exported(two)
     assert [e.id for e in one] == sorted(e.id for e in given_examples)
@@ -125,7 +125,7 @@ def test_export_then_import_is_the_identity(
 
 def test_status_survives_export_and_import(store: ExampleStore, tmp_path: Path) -> None:
     store.add(Example("a", "x"), Example("b", status="draft"), Example("c", "x", status="rejected"))
-    save_jsonl(store, tmp_path / "out.jsonl")
+    save_examples(store, tmp_path / "out.jsonl")
     before = exported(store)
     for example in store.list():
         store.delete(example.id)
@@ -175,8 +175,6 @@ def test_a_text_is_embedded_once_whatever_store_or_edit_it_comes_from(
 
 
 def test_labels(database: Database, tmp_path: Path, embedder: HashingEmbedder) -> None:
-    assert guess_label_field([Example(str(n), "yes") for n in range(4)]) == "output"
-    assert guess_label_field([Example(str(n), str(n)) for n in range(4)]) == ""
     by_field = ExampleStore.create(database, "f", embedder, StoreSettings(label="intent"))
     by_field.add(Example("a", "long answer", metadata={"intent": "greet"}))
     assert by_field.stats().volume.classes == {"greet": 1}
@@ -205,7 +203,7 @@ def test_settings_come_from_store_toml(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"store.toml: unknown key 'lable'; did you mean 'label'"):
         StoreSettings.from_toml(path)
     path.write_text("label = 3\n")
-    with pytest.raises(ConfigError, match="label must be text"):
+    with pytest.raises(ConfigError, match="label: input should be a valid string, not 3"):
         StoreSettings.from_toml(path)
 
 

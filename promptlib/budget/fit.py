@@ -34,6 +34,7 @@ class DropReason(StrEnum):
 
     BEYOND_K = "beyond k"
     OVER_BUDGET = "over budget"
+    BELOW_MIN_SCORE = "below min_score"
 
 
 @dataclass(frozen=True)

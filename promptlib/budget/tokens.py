@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from binascii import a2b_base64
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,12 @@ _O200K = (
 )
 _PATTERNS = {"o200k_base": _O200K, "cl100k_base": _CL100K}
 
+CountChat = Callable[[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]], int]
+"""(messages, tools) -> tokens of the whole request."""
+
+PER_TOOL = 12
+"""Added for the framing of a tool or of a call to one: the most that OpenAI's cookbook finds."""
+
 PER_MESSAGE, PER_NAME, PRIMING = 3, 1, 3
 """Tokens of chat framing, by OpenAI's cookbook ("How to count tokens with tiktoken"), for
 gpt-3.5-turbo-0613 and all later chat models."""
@@ -45,13 +52,15 @@ class TokenCounter:
     """Counts the tokens of texts and of chat messages.
 
     `encoding` names the tokenizer, `kind` says whether the counts are the model's own ("exact") or
-    another tokenizer's plus `margin` ("estimate").
+    another tokenizer's plus `margin` ("estimate"). `count_chat` counts messages and tools where
+    their framing is known exactly; without it, OpenAI's published rule is used.
     """
 
     count_text: Callable[[str], int]
     encoding: str = "custom"
     kind: CountKind = "exact"
     margin: float = 0.0
+    count_chat: CountChat | None = None
 
     @classmethod
     def for_encoding(cls, encoding: str) -> TokenCounter:
@@ -71,19 +80,59 @@ class TokenCounter:
         """Count the tokens of a text; text that looks like a special token is text."""
         return self._with_margin(self.count_text(text))
 
-    def count_messages(self, messages: Sequence[Mapping[str, Any]]) -> int:
-        """Count a chat request: every value, the framing of each message, and the priming."""
+    def count_messages(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> int:
+        """Count a chat request: every message with its framing, the priming, and the tools.
+
+        How OpenAI's models see tools and calls isn't published; their JSON is longer than that.
+        """
+        if self.count_chat is not None:
+            return self._with_margin(self.count_chat(messages, tools))
         count = self.count_text
         roles = [message["role"] for message in messages]
         role_tokens = {role: count(role) for role in set(roles)}
         total = PRIMING + sum(PER_MESSAGE + role_tokens[role] for role in roles)
         for message in messages:
-            total += sum(count(value) for key, value in message.items() if key != "role")
-            total += PER_NAME if "name" in message else 0
+            content = message["content"]
+            total += count(content) if isinstance(content, str) else self._count_parts(content)
+            if len(message) > 2:
+                total += self._count_rest(message)
+        total += sum(PER_TOOL + count(_compact(tool)) for tool in tools)
         return self._with_margin(total)
+
+    def kind_of(
+        self, messages: Sequence[Mapping[str, Any]] | None, tools: Sequence[Mapping[str, Any]] = ()
+    ) -> CountKind:
+        """Say whether the count of a request is exact: by the published rule, that of text is."""
+        if (
+            self.kind == "exact"
+            and self.count_chat is None
+            and (tools or any("tool_calls" in m or not_text(m["content"]) for m in messages or ()))
+        ):
+            return "estimate"
+        return self.kind
+
+    def _count_parts(self, parts: Sequence[Mapping[str, Any]] | None) -> int:
+        return sum(self.count_text(part["text"]) for part in parts or () if part["type"] == "text")
+
+    def _count_rest(self, message: Mapping[str, Any]) -> int:
+        total = 0
+        if "name" in message:
+            total += PER_NAME + self.count_text(message["name"])
+        if "tool_call_id" in message:
+            total += self.count_text(message["tool_call_id"])
+        for call in message.get("tool_calls", ()):
+            total += PER_TOOL + self.count_text(_compact(call))
+        return total
 
     def _with_margin(self, tokens: int) -> int:
         return math.ceil(tokens * (1 + self.margin)) if self.margin else tokens
+
+
+def not_text(content: Any) -> bool:
+    """Whether a message's content has parts, images say, whose tokens a text's count misses."""
+    return isinstance(content, list | tuple) and any(part["type"] != "text" for part in content)
 
 
 def load_encoding(name: str) -> tiktoken.Encoding:
@@ -116,3 +165,7 @@ def _tiktoken_count(name: str) -> Callable[[str], int]:
         return len(_load(name).encode_ordinary(text))
 
     return count
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -39,6 +40,51 @@ class Embedder(Protocol):
     ) -> Vectors:
         """Embed texts; returns float32 (n, dim) with rows of length 1."""
         ...
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of some texts an embedder reads."""
+
+    texts: int = 0
+    longer: int = 0
+    """Texts that are longer than it reads: the rest of them plays no part in retrieval."""
+    tokens: int = 0
+    """Of texts whose tokens could be looked at."""
+    unknown: int = 0
+    """Tokens that its vocabulary doesn't have."""
+
+    def __add__(self, other: Coverage) -> Coverage:
+        return Coverage(
+            self.texts + other.texts, self.longer + other.longer,
+            self.tokens + other.tokens, self.unknown + other.unknown,
+        )  # fmt: skip
+
+    def findings(self) -> list[str]:
+        """Say in a sentence each what a curator should know."""
+        found = []
+        if self.longer:
+            found.append(
+                f"{self.longer:,} of {self.texts:,} texts are longer than the embedder reads: "
+                "they are found by their beginning alone"
+            )
+        if self.unknown > UNKNOWN_SHARE * self.tokens:
+            found.append(
+                f"{self.unknown / self.tokens:.0%} of the tokens are unknown to the embedder: "
+                "is it made for this language?"
+            )
+        return found
+
+
+UNKNOWN_SHARE = 0.01
+"""A model that knows a language hardly meets unknown tokens in it."""
+
+
+def coverage_of(embedder: Embedder, texts: Sequence[str]) -> Coverage:
+    """Ask an embedder how much of some texts it reads; one that can't say reads all."""
+    look = getattr(embedder, "coverage", None)
+    found: Coverage = look(texts) if look is not None else Coverage(len(texts))
+    return found
 
 
 class HashingEmbedder:

@@ -8,10 +8,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from promptlib.embedding.embedder import Embedder, HashingEmbedder, Kind, Progress, Vectors
+from promptlib.embedding.embedder import (
+    Coverage,
+    Embedder,
+    HashingEmbedder,
+    Kind,
+    Progress,
+    Vectors,
+    coverage_of,
+)
 from promptlib.embedding.onnx import OnnxEmbedder
 from promptlib.embedding.source import find_model, not_found
 from promptlib.errors import EmbedderError
+from promptlib.forking import ForkAware
 
 
 def cache_folder() -> Path:
@@ -52,13 +61,17 @@ def find_compiled(model: str, cache: Path | None = None) -> OnnxEmbedder | None:
     return compiled(source, cache or cache_folder()) if source is not None else None
 
 
-class LazyEmbedder:
+class LazyEmbedder(ForkAware):
     """An embedder by name that is loaded when something is embedded, or its fingerprint asked."""
 
     def __init__(self, model: str) -> None:
+        super().__init__()
         self.model = model
-        self._lock = threading.Lock()
         self._loaded: Embedder | None = None
+        self._renew()
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
         self._starting: threading.Thread | None = None
 
     @property
@@ -95,6 +108,10 @@ class LazyEmbedder:
     ) -> Vectors:
         """See Embedder."""
         return self.loaded.embed(texts, kind=kind, progress=progress)
+
+    def coverage(self, texts: Sequence[str]) -> Coverage:
+        """Say how much of some texts the embedder reads."""
+        return coverage_of(self.loaded, texts)
 
     def _start(self) -> None:
         with suppress(EmbedderError):  # whoever embeds will meet it again

@@ -6,18 +6,20 @@ import json
 import os
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from promptlib.embedding.embedder import Kind, Progress, Vectors
+from promptlib.embedding.embedder import Coverage, Kind, Progress, Vectors
+from promptlib.forking import ForkAware
 
 BATCH = 64
 """Texts of similar length that go through the model together."""
 
 
-class OnnxEmbedder:
+class OnnxEmbedder(ForkAware):
     """A compiled model: `model.onnx`, `tokenizer.json` and `embedder.json` in one folder.
 
     The session is made on first use and made anew in a forked child, whose copy of the parent's
@@ -25,6 +27,7 @@ class OnnxEmbedder:
     """
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         facts = json.loads((folder / "embedder.json").read_text(encoding="utf-8"))
         self.folder = folder
         self.fingerprint: str = facts["fingerprint"]
@@ -32,9 +35,13 @@ class OnnxEmbedder:
         self.max_tokens: int = facts["max_tokens"]
         self.prompts: dict[str, str] = facts["prompts"]
         self._inputs: list[str] = facts["inputs"]
-        self._lock = threading.Lock()
         self._loaded: tuple[Any, Any] | None = None
-        self._pid = os.getpid()
+        self._renew()
+
+    def _renew(self) -> None:
+        self._parents = self._loaded  # never freed in a child: its threads aren't there to end
+        self._loaded = None
+        self._lock = threading.Lock()
 
     def embed(
         self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
@@ -59,6 +66,17 @@ class OnnxEmbedder:
                 progress(start + len(part), len(texts))
         return vectors
 
+    def coverage(self, texts: Sequence[str]) -> Coverage:
+        """Say how much of some texts the model reads, and which share of the tokens it knows."""
+        tokenizer, unknown = self._whole
+        ids = [encoded.ids for encoded in tokenizer.encode_batch_fast(list(texts))]
+        return Coverage(
+            texts=len(texts),
+            longer=sum(len(tokens) > self.max_tokens for tokens in ids),
+            tokens=sum(map(len, ids)),
+            unknown=sum(tokens.count(unknown) for tokens in ids),
+        )
+
     def warm(self) -> None:
         """Load the model now rather than at the first text."""
         self._load()
@@ -73,13 +91,19 @@ class OnnxEmbedder:
         return {name: feed[name] for name in self._inputs}
 
     def _load(self) -> tuple[Any, Any]:
-        if self._pid != os.getpid():
-            self._lock, self._loaded, self._pid = threading.Lock(), None, os.getpid()
         if self._loaded is None:
             with self._lock:
                 if self._loaded is None:
                     self._loaded = (self._tokenizer(), open_session(self.folder / "model.onnx"))
         return self._loaded
+
+    @cached_property
+    def _whole(self) -> tuple[Any, int | None]:
+        """A tokenizer that doesn't cut, and the number of its unknown token."""
+        tokenizer = self._tokenizer()
+        tokenizer.no_truncation()
+        unknown = json.loads(tokenizer.to_str())["model"].get("unk_token")
+        return tokenizer, tokenizer.token_to_id(unknown) if unknown else None
 
     def _tokenizer(self) -> Any:
         from tokenizers import Tokenizer

@@ -14,20 +14,23 @@ import shutil
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from promptlib.index.lexical import Postings
 from promptlib.store.vectors import Halves
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 POINTER = "current"
-FILES = ("vectors.faiss", "keys.npy", "texts.npy", "label_codes.npy", "ids.npy", "labels.json")
+ROWS = ("keys", "ids", "labels", "texts")
+WORDS = ("terms", "starts", "rows", "counts", "lengths")
+ARRAYS = (*ROWS, *(f"words-{name}" for name in WORDS))
+FILES = ("vectors.faiss", "labels.json", *(f"{name}.npy" for name in ARRAYS))
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,9 @@ class Rows:
     ids: NDArray[np.str_]
     labels: NDArray[np.int32]  # codes into label_names; -1 for none
     label_names: tuple[str, ...]
-    texts: NDArray[np.uint64]  # the first half of the hash of the text: counts distinct ones
+    texts: NDArray[np.uint64]  # the first half of the hash of the text: tells equal ones
     vectors: Halves
+    words: Postings
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -62,11 +66,6 @@ class Base:
     origin: Origin
     rows: Rows
     faiss_index: Any
-
-    @cached_property
-    def positions(self) -> dict[int, int]:
-        """Row key -> position; made on the first change only."""
-        return {int(key): position for position, key in enumerate(self.rows.keys)}
 
 
 def make_base(origin: Origin, rows: Rows) -> Base:
@@ -93,10 +92,9 @@ def save_base(base: Base, folder: Path) -> None:
     try:
         faiss.write_index(base.faiss_index, str(work / "vectors.faiss"))
         rows = base.rows
-        arrays: dict[str, NDArray[Any]] = {
-            "keys": rows.keys, "texts": rows.texts, "label_codes": rows.labels, "ids": rows.ids,
-        }  # fmt: skip
-        for stem, array in arrays.items():
+        arrays = [getattr(rows, name) for name in ROWS]
+        arrays += [getattr(rows.words, name) for name in WORDS]
+        for stem, array in zip(ARRAYS, arrays, strict=True):
             np.save(work / f"{stem}.npy", array, allow_pickle=False)
         (work / "labels.json").write_text(json.dumps(rows.label_names), encoding="utf-8")
         facts = {
@@ -135,13 +133,17 @@ def open_base(folder: Path, fingerprint: str) -> Base | None:
         if damaged := [f for f in FILES if _checksum(here / f) != facts["checksums"][f]]:
             raise ValueError(f"{', '.join(damaged)} damaged")
         index = faiss.read_index(str(here / "vectors.faiss"), faiss.IO_FLAG_MMAP_IFC)
-        keys, texts, codes, ids = (
-            np.asarray(np.load(here / f"{stem}.npy", mmap_mode="r", allow_pickle=False))
-            for stem in ("keys", "texts", "label_codes", "ids")
+        arrays: dict[str, NDArray[Any]] = {
+            name: np.asarray(np.load(here / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+            for name in ARRAYS
+        }
+        rows = Rows(
+            **{name: arrays[name] for name in ROWS},
+            label_names=tuple(json.loads((here / "labels.json").read_text(encoding="utf-8"))),
+            vectors=_stored_vectors(index),
+            words=Postings(**{name: arrays[f"words-{name}"] for name in WORDS}),
         )
-        names = tuple(json.loads((here / "labels.json").read_text(encoding="utf-8")))
-        vectors = _stored_vectors(index)
-        return Base(origin, Rows(keys, ids, codes, names, texts, vectors), index)
+        return Base(origin, rows, index)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         if isinstance(error, FileNotFoundError) and pointer.read_text().strip() != name:
             return open_base(folder, fingerprint)  # another process has just made a newer one

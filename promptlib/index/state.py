@@ -5,7 +5,7 @@ A State never changes. Catching up makes the next one, so readers need no lock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,40 +16,57 @@ from numpy.typing import NDArray
 from promptlib.embedding.embedder import Vectors
 from promptlib.hint import Volume
 from promptlib.index.base import Base, Origin, Rows
-from promptlib.store.vectors import Halves
+from promptlib.index.lexical import Postings, bm25_scores
 
 DIGITS = 5
-"""Similarities are rounded to this many digits and ties break by id, so that threads, batches and
+"""Scores are rounded to this many digits and ties break by id, so that threads, batches and
 the order of insertion never change a prompt."""
 
 MARGIN = 16
 """Candidates fetched beyond those asked for, so that a tie at the end is seen whole."""
 
+Mask = NDArray[np.bool_]
+Positions = NDArray[np.int64]
+"""Of rows in a State: those of the base, then those of the delta."""
+
 
 @dataclass(frozen=True)
 class Candidates:
-    """Rows that a search found, as parallel arrays; of `nearest`, best first."""
+    """Rows that a search found, as parallel arrays, nearest first."""
 
+    positions: NDArray[np.int64]
+    """Where the rows lie in their State."""
     keys: NDArray[np.int64]
     ids: NDArray[np.str_]
     labels: NDArray[np.object_]  # str, or None
     similarity: NDArray[np.float64]
     """The cosine with the query, rounded to DIGITS."""
+    lexical: NDArray[np.float64]
+    """The BM25 score for the query, rounded to DIGITS; 0 where no word is shared."""
+    vectors: Vectors
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def at(self, positions: Any) -> Candidates:
         """Keep those at these positions, in this order."""
-        parts = self.keys, self.ids, self.labels, self.similarity
-        return Candidates(*(part[positions] for part in parts))
+        return Candidates(
+            self.positions[positions], self.keys[positions], self.ids[positions],
+            self.labels[positions], self.similarity[positions], self.lexical[positions],
+            self.vectors[positions],
+        )  # fmt: skip
 
     @classmethod
-    def none(cls) -> Candidates:
+    def none(cls, dim: int = 0) -> Candidates:
         """No candidates."""
-        nothing = np.zeros(0)
         return cls(
-            nothing.astype(np.int64), nothing.astype(np.str_), nothing.astype(object), nothing
+            positions=np.zeros(0, np.int64),
+            keys=np.zeros(0, np.int64),
+            ids=np.zeros(0, np.str_),
+            labels=np.zeros(0, object),
+            similarity=np.zeros(0),
+            lexical=np.zeros(0),
+            vectors=np.zeros((0, dim), np.float32),
         )
 
 
@@ -60,7 +77,7 @@ class State:
     origin: Origin
     base: Base
     delta: Rows
-    alive: NDArray[np.bool_]
+    alive: Mask
     """Of each base row, then each delta row."""
     pending: int
     """Rows that can't be found because they have no vector for this embedder."""
@@ -74,43 +91,74 @@ class State:
         base_rows = len(self.base.rows)
         return len(self.delta) + base_rows - int(self.alive[:base_rows].sum())
 
-    def nearest(self, query: Vectors, k: int) -> Candidates:
-        """Find the k nearest rows to a unit vector (dim,); fewer when there are fewer."""
-        count = len(self)
+    # -- finding ---------------------------------------------------------------------------------
+
+    def nearest(self, query: Vectors, k: int, allowed: Mask | None = None) -> Candidates:
+        """Find the k nearest rows to a unit vector (dim,); fewer when there are fewer.
+
+        `allowed` marks, by position, the rows that may be found; the dead never are.
+        """
+        alive = self.alive if allowed is None else self.alive & allowed
+        count = int(alive.sum())
         k, fetch = min(k, count), min(k + MARGIN, count)
         if not k:
-            return Candidates.none()
+            return Candidates.none(len(query))
         while True:
-            found = self._ranked(self._fetch(query, fetch), query, fetch)
+            found = self.scored(self._fetch(query, fetch, alive), query)
+            if len(found) > fetch:
+                found = found.at(slice(fetch))
             # A tie at the cut must be seen whole, since ids decide it.
             if fetch == count or found.similarity[k - 1] - found.similarity[-1] > 2 * 10**-DIGITS:
                 return found.at(slice(k))
             fetch = min(fetch * 4, count)
 
-    def _ranked(self, positions: NDArray[np.int64], query: Vectors, k: int) -> Candidates:
-        """Score rows and put the best k first; ties by id."""
-        found = self._scored(positions, query)
-        return found.at(np.lexsort((found.ids, -found.similarity))[:k])
+    def matching(
+        self, words: NDArray[np.float64], k: int, allowed: Mask | None = None
+    ) -> Positions:
+        """Find the k rows that match best by `word_scores`; rows that share no word aren't found.
 
-    def _scored(self, positions: NDArray[np.int64], query: Vectors) -> Candidates:
-        # FAISS's sums depend on its kernel; these don't, so that equal texts score equal.
-        vectors = self._vectors(positions).astype(np.float64)
-        cosine = np.einsum("ij,j->i", vectors, query.astype(np.float64))
-        return Candidates(
-            keys=self._gather(positions, self.base.rows.keys, self.delta.keys),
-            ids=self._gather(positions, self.base.rows.ids, self.delta.ids),
-            labels=self._labels(positions),
-            similarity=cosine.clip(-1, 1).round(DIGITS),
-        )
+        Ties at the cut are broken by id.
+        """
+        alive = self.alive if allowed is None else self.alive & allowed
+        positions = np.flatnonzero(alive & (words > 0))
+        if len(positions) > k:
+            least = np.partition(words[positions], -k)[-k]
+            positions = positions[words[positions] >= least]
+            order = np.lexsort((self._ids(positions), -words[positions]))
+            positions = positions[order[:k]]
+        return positions
 
-    def sample(self, query: Vectors, k: int, seed: int) -> Candidates:
-        """Draw k rows at random, the same ones in the same order for the same seed."""
-        alive = np.flatnonzero(self.alive)
-        ids = self._gather(alive, self.base.rows.ids, self.delta.ids)
+    def sample(self, query: Vectors, k: int, seed: int, allowed: Mask | None = None) -> Candidates:
+        """Draw k rows at random, the same ones for the same seed."""
+        alive = np.flatnonzero(self.alive if allowed is None else self.alive & allowed)
         # By id, so that the draw doesn't depend on where a row happens to lie.
-        by_id = alive[np.argsort(ids)]
+        by_id = alive[np.argsort(self._ids(alive))]
         drawn = np.random.default_rng(seed).choice(by_id, min(k, len(by_id)), replace=False)
-        return self._scored(drawn, query)
+        return self.scored(drawn, query)
+
+    def scored(
+        self, positions: Positions, query: Vectors, words: NDArray[np.float64] | None = None
+    ) -> Candidates:
+        """Score rows by the cosine, and put the nearest first; ties by id."""
+        # FAISS's sums depend on its kernel; these don't, so that equal texts score equal.
+        vectors = self._gather(positions, self.base.rows.vectors, self.delta.vectors)
+        cosine = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
+        found = Candidates(
+            positions=positions,
+            keys=self.keys_at(positions),
+            ids=self._ids(positions),
+            labels=self.labels_at(positions),
+            similarity=cosine.clip(-1, 1).round(DIGITS),
+            lexical=np.zeros(len(positions)) if words is None else words[positions],
+            vectors=vectors.astype(np.float32),
+        )
+        return found.at(np.lexsort((found.ids, -found.similarity)))
+
+    def word_scores(self, terms: Counter[int]) -> NDArray[np.float64]:
+        """Score every row for the terms of a query by BM25, rounded to DIGITS."""
+        return bm25_scores(terms, self._words).round(DIGITS)
+
+    # -- facts -----------------------------------------------------------------------------------
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -135,18 +183,45 @@ class State:
             classes={name: number for name, number in sorted(counts.items()) if number},
         )
 
-    def _fetch(self, query: Vectors, count: int) -> NDArray[np.int64]:
+    def labels_at(self, positions: Positions) -> NDArray[np.object_]:
+        """Read the labels of rows; None for those without."""
+        codes = self._gather(positions, self.base.rows.labels, self._delta_codes)
+        labels: NDArray[np.object_] = self._label_names[codes]  # code -1 reads the last, None
+        return labels
+
+    def keys_at(self, positions: Positions) -> NDArray[np.int64]:
+        """Read the keys of rows."""
+        keys: NDArray[np.int64] = self._gather(positions, self.base.rows.keys, self.delta.keys)
+        return keys
+
+    def with_labels(self, names: frozenset[str]) -> Mask:
+        """Mark the rows that have one of these labels."""
+        codes = self._gather(slice(None), self.base.rows.labels, self._delta_codes)
+        wanted = [code for code, name in enumerate(self._label_names[:-1]) if name in names]
+        return np.isin(codes, wanted)
+
+    def with_text(self, text: int) -> Mask:
+        """Mark the rows whose text for retrieval has this hash (its first 64 bits)."""
+        texts = self._gather(slice(None), self.base.rows.texts, self.delta.texts)
+        marked: Mask = texts == np.uint64(text)
+        return marked
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    def _fetch(self, query: Vectors, count: int, alive: Mask) -> Positions:
         """Find positions among base and delta: at least the `count` nearest of each."""
         faiss = _faiss()
         # OpenMP's setting is the calling thread's own; one thread is fastest for one query.
         faiss.omp_set_num_threads(1)
         base_rows = len(self.base.rows)
-        wanted = min(count, int(self.alive[:base_rows].sum()))
+        in_base = alive[:base_rows]
+        wanted = min(count, int(in_base.sum()))
         found: Any = np.zeros(0, dtype=np.int64)
         if wanted:
-            parameters = faiss.SearchParameters(sel=self._selector) if self._selector else None
+            selector = self._selector if alive is self.alive else _selector(in_base)
+            parameters = faiss.SearchParameters(sel=selector) if selector else None
             found = self.base.faiss_index.search(query[None], wanted, params=parameters)[1][0]
-        changed = np.flatnonzero(self.alive[base_rows:])
+        changed = np.flatnonzero(alive[base_rows:])
         if len(changed) > count:
             scores = self.delta.vectors[changed].astype(np.float32) @ query
             changed = changed[np.argpartition(-scores, count)[:count]]
@@ -154,31 +229,31 @@ class State:
 
     @cached_property
     def _selector(self) -> Any:
-        alive = self.alive[: len(self.base.rows)]
-        if alive.all():
-            return None
-        bits = np.packbits(alive, bitorder="little")
-        selector = _faiss().IDSelectorBitmap(bits)
-        selector.bits_owner = bits  # FAISS keeps the address only
-        return selector
+        return _selector(self.alive[: len(self.base.rows)])
 
-    def _vectors(self, positions: NDArray[np.int64]) -> Halves:
-        vectors: Halves = self._gather(positions, self.base.rows.vectors, self.delta.vectors)
-        return vectors
+    @cached_property
+    def _words(self) -> list[tuple[Postings, Mask]]:
+        base_rows = len(self.base.rows)
+        parts = [(self.base.rows.words, self.alive[:base_rows])]
+        if len(self.delta):
+            parts.append((self.delta.words, self.alive[base_rows:]))
+        return parts
 
-    def _gather(self, positions: NDArray[np.int64], base: Any, delta: Any) -> Any:
+    def _ids(self, positions: Positions) -> NDArray[np.str_]:
+        ids: NDArray[np.str_] = self._gather(positions, self.base.rows.ids, self.delta.ids)
+        return ids
+
+    def _gather(self, positions: Any, base: Any, delta: Any) -> Any:
+        """Take from the base's array and the delta's as if they were one."""
         if not len(self.delta):
             return base[positions]
+        if isinstance(positions, slice):
+            return np.concatenate([base, delta])[positions]
         in_base = positions < len(base)
         out = np.empty((len(positions), *base.shape[1:]), np.result_type(base.dtype, delta.dtype))
         out[in_base] = base[positions[in_base]]
         out[~in_base] = delta[positions[~in_base] - len(base)]
         return out
-
-    def _labels(self, positions: NDArray[np.int64]) -> NDArray[np.object_]:
-        codes = self._gather(positions, self.base.rows.labels, self._delta_codes)
-        labels: NDArray[np.object_] = self._label_names[codes]  # code -1 reads the last, None
-        return labels
 
     @cached_property
     def _label_names(self) -> NDArray[np.object_]:
@@ -198,46 +273,11 @@ def _faiss() -> Any:
     return faiss
 
 
-def no_rows(dim: int) -> Rows:
-    """Rows that aren't any."""
-    return Rows(
-        keys=np.zeros(0, np.int64),
-        ids=np.zeros(0, np.dtype("U1")),
-        labels=np.zeros(0, np.int32),
-        label_names=(),
-        texts=np.zeros(0, np.uint64),
-        vectors=np.zeros((0, dim), np.float16),
-    )
-
-
-def caught_up(
-    state: State, origin: Origin, changed: Sequence[int], rows: Rows, pending: int
-) -> State:
-    """Apply changes: the rows with these keys die, and `rows` are their new versions."""
-    alive = state.alive.copy()
-    base_rows = len(state.base.rows)
-    gone = [state.base.positions[key] for key in changed if key in state.base.positions]
-    alive[gone] = False
-    alive[base_rows:] &= ~np.isin(state.delta.keys, np.asarray(changed, dtype=np.int64))
-    kept = alive[base_rows:]
-    delta = _joined(state.delta, kept, rows)
-    alive = np.concatenate([alive[:base_rows], np.ones(len(delta), dtype=np.bool_)])
-    return State(origin, state.base, delta, alive, pending)
-
-
-def _joined(old: Rows, kept: NDArray[np.bool_], new: Rows) -> Rows:
-    names = tuple(sorted({*old.label_names, *new.label_names}))
-    numbers = {name: code for code, name in enumerate(names)}
-
-    def codes(rows: Rows) -> NDArray[np.int32]:
-        table = np.array([*(numbers[name] for name in rows.label_names), -1], dtype=np.int32)
-        return table[rows.labels]  # code -1 reads the last entry
-
-    return Rows(
-        keys=np.concatenate([old.keys[kept], new.keys]),
-        ids=np.concatenate([old.ids[kept], new.ids]),
-        labels=np.concatenate([codes(old)[kept], codes(new)]),
-        label_names=names,
-        texts=np.concatenate([old.texts[kept], new.texts]),
-        vectors=np.concatenate([old.vectors[kept], new.vectors]),
-    )
+def _selector(alive: Mask) -> Any:
+    """Make FAISS's filter of rows; None where all may be found."""
+    if alive.all():
+        return None
+    bits = np.packbits(alive, bitorder="little")
+    selector = _faiss().IDSelectorBitmap(bits)
+    selector.bits_owner = bits  # FAISS keeps the address only
+    return selector

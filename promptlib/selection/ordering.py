@@ -27,8 +27,13 @@ ORDERS: Mapping[str, Callable[[list[int], int], list[int]]] = {
 }
 
 
+def check_order(order: str) -> None:
+    """Raise ConfigError for an order that isn't one of ORDERS."""
+    if order not in ORDERS:
+        raise ConfigError(f"no order {order!r}; {did_you_mean(str(order), ORDERS)}")
+
+
 def order_examples(ranked: Sequence[int], order: str = "nearest-last", seed: int = 0) -> list[int]:
     """Put positions that come best first into the order of the prompt; raises ConfigError."""
-    if order not in ORDERS:
-        raise ConfigError(f"no order {order!r}; {did_you_mean(order, ORDERS)}")
+    check_order(order)
     return ORDERS[order](list(ranked), seed)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.pool import QueuePool
 
 from promptlib.errors import ConfigError, ReadOnlyError, StoreError
+from promptlib.forking import ForkAware
 from promptlib.store.migrations import NEWEST, check_not_newer, migrate, schema_number
 
 T = TypeVar("T")
@@ -30,14 +32,20 @@ BUSY_TIMEOUT = 60.0
 """Seconds that a writer waits for another one."""
 
 
-class Database:
+class Database(ForkAware):
     """A database by URL; relative SQLite paths start at `root`. Opened on first use."""
 
     def __init__(self, url: str, *, root: Path | str = ".") -> None:
+        super().__init__()
         self.path = _sqlite_path(url, Path(root))
-        self._lock = threading.Lock()
         self._engine: Engine | None = None
-        self._pid = os.getpid()
+        self._lock = threading.Lock()
+
+    def _renew(self) -> None:
+        # A forked child must not use its parent's connections (sqlite.org/howtocorrupt, 2.6).
+        self._lock = threading.Lock()
+        if self._engine is not None:
+            self._engine.dispose(close=False)
 
     @property
     def exists(self) -> bool:
@@ -82,12 +90,6 @@ class Database:
             self._engine = None
 
     def _connected(self) -> Engine:
-        # A forked child must not use its parent's connections (sqlite.org/howtocorrupt, 2.6).
-        if self._pid != os.getpid():
-            self._lock = threading.Lock()
-            if self._engine is not None:
-                self._engine.dispose(close=False)
-            self._pid = os.getpid()
         if self._engine is None:
             with self._lock:
                 if self._engine is None:
@@ -213,7 +215,8 @@ class Prepared:
         return list(cursor.fetchall())
 
 
-def chunks(items: list[T], size: int = 1000) -> Iterator[list[T]]:
-    """Cut a list into parts that fit one statement's parameters."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def batched(items: Iterable[T], size: int = 1000) -> Iterator[list[T]]:
+    """Cut items into lists, by default such as fit one statement's parameters."""
+    source = iter(items)
+    while part := list(islice(source, size)):
+        yield part

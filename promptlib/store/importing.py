@@ -1,42 +1,88 @@
-"""Merge the examples of a file into a store: all of them become visible at once, or none."""
+"""Merge the examples of a file into a store: all of them become visible at once, or none.
+
+The file is gone through in parts, so that memory doesn't grow with it: first to find what is wrong,
+then to embed, in short transactions whose vectors a later run finds again, then to merge, in one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select, update
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, select
 
-from promptlib.embedding.embedder import Progress
-from promptlib.store.files import ExamplesFile
+from promptlib.embedding.embedder import Coverage, Progress
+from promptlib.errors import ConfigError, did_you_mean
+from promptlib.example import retrieval_text
+from promptlib.files.reading import ExamplesFile
+from promptlib.store.database import batched
 from promptlib.store.merge import Merge, merge
 from promptlib.store.reports import StoreState
-from promptlib.store.rows import COLUMNS, read_row, rows_by_id, write_rows
-from promptlib.store.settings import StoreSettings, check_name, guess_label_field
-from promptlib.store.tables import examples, stores
+from promptlib.store.rows import (
+    COLUMNS,
+    Change,
+    RevisionWriter,
+    StoredRow,
+    read_row,
+    rows_by_id,
+)
+from promptlib.store.settings import StoreSettings, check_name
+from promptlib.store.tables import examples
+from promptlib.text import text_hash
 
 if TYPE_CHECKING:
     from promptlib.store.store import ExampleStore
 
+BATCH = 2_000
+"""Rows that are looked up, embedded or written together."""
 
-@dataclass(frozen=True)
+SAMPLE = 5
+"""Ids that a report names of each outcome."""
+
+
+@dataclass
 class ImportReport:
-    """What an import did."""
+    """What an import did, or, as a dry run, would do."""
 
-    merge: Merge
-    repeats: int
+    added: int = 0
+    updated: int = 0
+    restored: int = 0
+    unchanged: int = 0
+    kept: int = 0
+    """Rows edited, rejected or deleted here whose source is as it was: left as the curator has
+    them."""
+    removed: int = 0
+    """Rows that an earlier file brought and this one doesn't have, taken out by `mirror`."""
+    gone: int = 0
+    """Such rows that stay."""
+    conflicts: list[str] = field(default_factory=list)
+    """Ids of rows that changed in the source and here; they stay as they are here."""
+    samples: dict[str, list[str]] = field(default_factory=dict)
+    """Outcome -> the first ids of it."""
+    repeats: int = 0
     """Rows that repeat another row of the file exactly; they are kept."""
-    problems: tuple[tuple[int, str], ...]
-    """(line, reason) of the lines left out."""
-    drafts: int
-    gone: int
-    """Rows that a file once brought and this one doesn't have; they stay."""
-    embedded: int
-    """Texts that had no vector yet."""
-    label_guess: str | None
+    drafts: int = 0
+    problems: tuple[tuple[int, str], ...] = ()
+    """(line, reason) of the rows left out."""
+    coverage: Coverage = field(default_factory=Coverage)
+    """How much of the texts embedded now the embedder reads."""
+    label_guess: str | None = None
     """The field decided on as the label by this import, if it decided."""
-    revision: int
+    revision: int = 0
+    dry_run: bool = False
+
+    def count(self, merged: Merge) -> None:
+        """Add what became of some rows."""
+        for name in ("added", "updated", "restored", "unchanged", "kept"):
+            setattr(self, name, getattr(self, name) + getattr(merged, name))
+        self.conflicts += merged.conflicts
+        for name, ids in merged.ids.items():
+            known = self.samples.setdefault(name, [])
+            known += ids[: SAMPLE - len(known)]
 
 
 def import_examples(
@@ -44,7 +90,10 @@ def import_examples(
     file: ExamplesFile,
     *,
     settings: StoreSettings | None = None,
+    label: str | None = None,
     restore: bool = False,
+    mirror: bool = False,
+    dry_run: bool = False,
     seed: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     by: str | None = None,
@@ -52,80 +101,160 @@ def import_examples(
 ) -> ImportReport:
     """Merge examples that were read from a file; `seed` describes it when it is the starter.
 
-    Vectors are committed first, in short batches that a later run can use again; the rows and
-    their log follow in one transaction, and so does the store, with `settings`, if it is new.
+    `settings` are those of its `store.toml`, `label` says where labels are. With `restore` the
+    file wins over what was done here; with `mirror` rows that an earlier file brought and this
+    one doesn't have are removed, unless they were edited here. A dry run only reports.
     """
     check_name(store.name)
-    absent = StoreState.absent(settings or StoreSettings())
     with store.database.read() as connection:
-        before = store.find_state(connection) or absent
-        planned = _plan(connection, before, file, restore)
-        gone = _gone(connection, before.key, file)
-    to_embed = {after.id for _, after in planned.changes}
-    embedded = store.embed(
-        (e for e in file.examples if e.id in to_embed), _in_rows(progress, len(to_embed))
-    )
-    decided = _decided(before.settings, file)
-    values: dict[str, Any] = {}
-    if decided != before.settings:
-        values["settings"] = decided.to_dict()
-    if seed is not None and seed != before.seed:
-        values["seed"] = dict(seed)
-    revision = before.revision
-    if planned.changes or values:
-        with store.database.write() as connection:
-            now = store.find_state(connection) or store.create_in(connection, absent.settings)
-            revision = now.revision
-            if now.revision != before.revision:  # someone wrote meanwhile
-                planned = _plan(connection, now, file, restore)
-                if now.settings.label is not None:
-                    values.pop("settings", None)
-            if planned.changes:
-                revision = write_rows(
-                    connection, now.key, planned.changes, reason=reason, by=by, values=values
-                )
-            elif values:
-                connection.execute(update(stores).where(stores.c.key == now.key).values(**values))
-    drafts = sum(example.status == "draft" for example in file.examples)
-    guess = decided.label if "settings" in values else None
-    return ImportReport(
-        planned, file.repeats, file.problems, drafts, gone, embedded, guess, revision
-    )
+        before = store.find_state(connection) or StoreState.absent(settings or StoreSettings())
+    decided = _decided(before.settings, settings, label, file)
+    run = _Import(store, file, decided, restore, mirror)
+    run.report.label_guess = decided.label if before.settings.label is None and not label else None
+    if dry_run:
+        run.report.dry_run = True
+        with store.database.read() as connection:
+            run.merge_into(connection, store.find_state(connection) or before, None)
+        return run.report
+    run.embed(before, progress)
+    with store.database.write() as connection:
+        now = store.find_state(connection) or store.create_in(connection, decided)
+        # Another import may have decided meanwhile.
+        run.settings = decided = _decided(now.settings, settings, label, file)
+        writer = RevisionWriter(connection, now.key, reason=reason, by=by)
+        run.merge_into(connection, now, writer)
+        if decided != now.settings:
+            writer.set(settings=decided.to_dict())
+            writer.touch()  # settings are part of what a revision stands for
+        if seed is not None and seed != now.seed:
+            writer.set(seed=dict(seed))
+        run.report.revision = writer.revision or now.revision
+    return run.report
 
 
-def _in_rows(progress: Progress | None, rows: int) -> Progress | None:
-    """Report texts embedded as rows done: a text that several rows share is embedded once."""
-    if progress is None:
-        return None
-    return lambda done, total: progress(rows * done // total, rows)
+class _Import:
+    """One import: what its passes share."""
+
+    def __init__(
+        self, store: ExampleStore, file: ExamplesFile, settings: StoreSettings, restore: bool,
+        mirror: bool,
+    ) -> None:  # fmt: skip
+        self.store = store
+        self.file = file
+        self.settings = settings
+        self.restore = restore
+        self.mirror = mirror
+        self.report = ImportReport(repeats=file.repeats, drafts=file.drafts, problems=file.problems)
+
+    def embed(self, before: StoreState, progress: Progress | None) -> None:
+        """Store the vectors of all rows that will be found, a part at a time."""
+        done, total = 0, len(self.file)
+        for part in batched(self.file, BATCH):
+            self.report.coverage += self.store.embed(part, self.settings.embed)
+            done += len(part)
+            if progress is not None and self.report.coverage.texts:
+                progress(done, total)
+        if before.settings.embed != self.settings.embed:  # rows that are there read anew
+            for rows in batched(self.store.rows(status="approved"), BATCH):
+                self.store.embed((row.example for row in rows), self.settings.embed)
+
+    def merge_into(
+        self, connection: Connection, state: StoreState, writer: RevisionWriter | None
+    ) -> None:
+        """Merge all rows, then see to those that the file doesn't have."""
+        ids = array("Q")
+        for part in batched(self.file, BATCH):
+            existing = rows_by_id(connection, state.key, (e.id for e in part))
+            merged = merge(part, existing, self.settings, restore=self.restore)
+            self.report.count(merged)
+            ids.extend(_number(example.id) for example in part)
+            if writer is not None:
+                writer.put(merged.changes)
+        if not state.revision:
+            return
+        for changed in batched(self._absent(connection, state, np.sort(np.array(ids))), BATCH):
+            if writer is not None:
+                writer.put(changed)
+        if writer is not None and self._reads_differently(state.settings):
+            for changed in batched(self._reread(connection, state), BATCH):
+                writer.put(changed)
+
+    def _absent(
+        self, connection: Connection, state: StoreState, ids: NDArray[np.uint64]
+    ) -> Iterator[Change]:
+        """Find live rows that came from a file and that this one doesn't have."""
+        for row in _rows_of(connection, state, examples.c.source_hash.is_not(None)):
+            if row.deleted or _holds(ids, _number(row.id)):
+                continue
+            if not self.mirror:
+                self.report.gone += 1
+            elif row.source_state != row.source_hash and not self.restore:
+                self.report.kept += 1
+            else:
+                self.report.removed += 1
+                sample = self.report.samples.setdefault("removed", [])
+                sample += [row.id][: SAMPLE - len(sample)]
+                yield row, replace(row, deleted=True)
+
+    def _reads_differently(self, settings: StoreSettings) -> bool:
+        return (settings.label, settings.embed) != (self.settings.label, self.settings.embed)
+
+    def _reread(self, connection: Connection, state: StoreState) -> Iterator[Change]:
+        """Give rows from before a decision their labels and their texts for retrieval."""
+        for row in _rows_of(connection, state):
+            text = text_hash(retrieval_text(row.example.input, self.settings.embed))
+            after = replace(row, label=self.settings.label_of(row.example), text_hash=text)
+            if after != row:
+                yield row, after
 
 
-def _decided(settings: StoreSettings, file: ExamplesFile) -> StoreSettings:
-    """Say where labels are, if that is still open: the first import decides."""
-    if settings.label is not None:
-        return settings
-    return replace(settings, label=guess_label_field(file.examples))
+def _decided(
+    settings: StoreSettings, given: StoreSettings | None, label: str | None, file: ExamplesFile
+) -> StoreSettings:
+    """Say what the store's settings are after this import: the first one decides on the label."""
+    decided = settings
+    if given is not None:
+        said = given.label if given.label is not None else settings.label
+        decided = given.model_copy(update={"label": said})
+    if label is not None:
+        if decided.label not in (None, label):
+            raise ConfigError(
+                f"the label of this store's rows is {decided.label or 'their own'!r} already, "
+                f"it can't be {label!r} for some"
+            )
+        _check_label(label, file)
+        return decided.model_copy(update={"label": label})
+    if decided.label is None:
+        return decided.model_copy(update={"label": file.label_guess})
+    return decided
 
 
-def _plan(connection: Connection, state: StoreState, file: ExamplesFile, restore: bool) -> Merge:
-    settings = _decided(state.settings, file)
-    existing = rows_by_id(connection, state.key, (e.id for e in file.examples))
-    planned = merge(file.examples, existing, settings, restore=restore)
-    if settings == state.settings or state.revision == 0:
-        return planned
-    # Rows from before the decision get their labels with it.
-    planned_ids = {after.id for _, after in planned.changes}
-    query = select(*COLUMNS).where(examples.c.store == state.key)
-    older = (read_row(row) for row in connection.execute(query) if row.id not in planned_ids)
-    relabelled = [(row, replace(row, label=settings.label_of(row.example))) for row in older]
-    changed = [(row, after) for row, after in relabelled if row != after]
-    return replace(planned, changes=(*planned.changes, *changed))
+def _check_label(label: str, file: ExamplesFile) -> None:
+    known = {"output", *file.fields} - {"id", "input", "status", "metadata"}
+    if label.partition(".")[0] not in known:
+        raise ConfigError(
+            f"{file.source.name} has no field {label!r} for labels; {did_you_mean(label, known)}"
+        )
 
 
-def _gone(connection: Connection, store: int, file: ExamplesFile) -> int:
-    """Count live rows that came from a file and that this one doesn't have."""
-    ids = {example.id for example in file.examples}
-    query = select(examples.c.id).where(
-        examples.c.store == store, ~examples.c.deleted, examples.c.source_hash.is_not(None)
-    )
-    return sum(id not in ids for id in connection.scalars(query))
+def _rows_of(connection: Connection, state: StoreState, *conditions: Any) -> Iterator[StoredRow]:
+    """Read a store's rows in parts, by key, so that they may be changed meanwhile."""
+    last = 0
+    query = select(*COLUMNS, examples.c.key).where(examples.c.store == state.key, *conditions)
+    while True:
+        part = connection.execute(
+            query.where(examples.c.key > last).order_by(examples.c.key).limit(BATCH)
+        ).all()
+        if not part:
+            return
+        last = part[-1].key
+        yield from map(read_row, part)
+
+
+def _holds(ids: NDArray[np.uint64], number: int) -> bool:
+    at = int(np.searchsorted(ids, np.uint64(number)))
+    return at < len(ids) and int(ids[at]) == number
+
+
+def _number(id: str) -> int:
+    return int(text_hash(id)[:16], 16)

@@ -7,8 +7,8 @@ it is a conflict that is listed and left alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from promptlib.example import Example
 from promptlib.store.rows import Change, StoredRow, row_of
@@ -29,6 +29,8 @@ class Merge:
     them."""
     conflicts: tuple[str, ...] = ()
     """Ids of rows that changed in the source and here."""
+    ids: Mapping[str, list[str]] = field(default_factory=dict)
+    """Outcome -> the ids of the rows that change."""
 
 
 def merge(
@@ -45,6 +47,7 @@ def merge(
     counts = dict.fromkeys(("added", "updated", "restored", "unchanged", "kept"), 0)
     changes: list[Change] = []
     conflicts: list[str] = []
+    ids: dict[str, list[str]] = {}
     for example in incoming:
         before = existing.get(example.id)
         outcome = _outcome(example, before, restore)
@@ -55,10 +58,11 @@ def merge(
         if outcome in ("added", "updated", "restored"):
             after = row_of(example, settings, source_hash=example.source_hash)
             changes.append((before, after))
+            ids.setdefault(outcome, []).append(example.id)
         elif before is not None and before.source_hash != example.source_hash:
             # Nothing to show, but remember what the source says now.
             changes.append((before, replace(before, source_hash=example.source_hash)))
-    return Merge(tuple(changes), conflicts=tuple(conflicts), **counts)
+    return Merge(tuple(changes), conflicts=tuple(conflicts), ids=ids, **counts)
 
 
 def _outcome(example: Example, before: StoredRow | None, restore: bool) -> str:
@@ -72,21 +76,3 @@ def _outcome(example: Example, before: StoredRow | None, restore: bool) -> str:
     if before.source_hash == example.source_hash:
         return "kept"
     return "updated" if here == before.source_hash else "conflict"
-
-
-def number_repeats(examples: Iterable[Example]) -> tuple[list[Example], int]:
-    """Give the nth exact repeat of a row without an id the id `hash-n`; returns also how many.
-
-    Rows with an id of their own are left as they are.
-    """
-    seen: dict[str, int] = {}
-    numbered: list[Example] = []
-    repeats = 0
-    for example in examples:
-        if example.id == example.content_hash[:16]:
-            seen[example.id] = seen.get(example.id, 0) + 1
-            if seen[example.id] > 1:
-                repeats += 1
-                example = replace(example, id=f"{example.id}-{seen[example.id]}")
-        numbered.append(example)
-    return numbered, repeats

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from getpass import getuser
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
-from promptlib.example import Example, Status, retrieval_text, source_hash, text_hash
-from promptlib.store.database import chunks
+from promptlib.example import Example, Status, retrieval_text, source_hash
+from promptlib.store.database import batched
 from promptlib.store.settings import StoreSettings
 from promptlib.store.tables import changes, examples, revisions, stores
+from promptlib.text import text_hash
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,11 @@ def row_of(
         status=example.status,
         deleted=False,
         source_hash=source_hash,
-        text_hash=text_hash(retrieval_text(example.input)),
+        text_hash=text_hash(retrieval_text(example.input, settings.embed)),
     )
 
 
-def read_row(row: Row[Any]) -> StoredRow:
+def read_row(row: Sequence[Any]) -> StoredRow:
     """Read a result row that starts with COLUMNS."""
     return StoredRow(*row[: len(COLUMNS)])
 
@@ -73,7 +74,7 @@ def rows_by_id(connection: Connection, store: int, ids: Iterable[str]) -> dict[s
     """Read the rows with these ids, deleted ones too."""
     wanted = list(dict.fromkeys(ids))
     found: dict[str, StoredRow] = {}
-    for part in chunks(wanted):
+    for part in batched(wanted):
         query = select(*COLUMNS).where(examples.c.store == store, examples.c.id.in_(part))
         found.update((row.id, read_row(row)) for row in connection.execute(query))
     return found
@@ -83,49 +84,64 @@ Change = tuple[StoredRow | None, StoredRow]
 """A row before (None: it wasn't there) and after."""
 
 
-def write_rows(
-    connection: Connection,
-    store: int,
-    changed: Sequence[Change],
-    *,
-    reason: str,
-    by: str | None = None,
-    values: Mapping[str, Any] | None = None,
-) -> int:
-    """Write rows, their change log and the store's next revision; returns that revision.
+class RevisionWriter:
+    """Writes rows and their change log as one revision of a store, in parts.
 
-    `values` are further columns of the store's row to set in the same step.
+    The revision begins with the first change: without any, the store stays where it was.
     """
-    token = secrets.token_hex(8)
-    step = (
-        update(stores)
-        .where(stores.c.key == store)
-        .values(revision=stores.c.revision + 1, token=token, **(values or {}))
-        .returning(stores.c.revision)
-    )
-    revision = connection.execute(step).scalar_one()
-    connection.execute(
-        insert(revisions).values(
-            store=store, number=revision, token=token, at=now(), by=by or author(), reason=reason
-        )
-    )
-    stamp = {"store": store, "revision": revision}
-    added = [asdict(after) | stamp for before, after in changed if before is None]
-    edited = [asdict(after) | stamp for before, after in changed if before is not None]
-    if added:
-        connection.execute(insert(examples), added)
-    if edited:
-        by_id = (examples.c.store == store, examples.c.id == bindparam("row_id"))
-        connection.execute(
-            update(examples).where(*by_id), [row | {"row_id": row["id"]} for row in edited]
-        )
-    if changed:
+
+    def __init__(
+        self, connection: Connection, store: int, *, reason: str, by: str | None = None
+    ) -> None:
+        self.connection = connection
+        self.store = store
+        self.reason = reason
+        self.by = by
+        self.revision: int | None = None
+
+    def touch(self) -> int:
+        """Begin the revision, if it hasn't begun; returns its number."""
+        if self.revision is None:
+            token = secrets.token_hex(8)
+            step = (
+                update(stores)
+                .where(stores.c.key == self.store)
+                .values(revision=stores.c.revision + 1, token=token)
+                .returning(stores.c.revision)
+            )
+            self.revision = int(self.connection.execute(step).scalar_one())
+            self.connection.execute(
+                insert(revisions).values(
+                    store=self.store, number=self.revision, token=token, at=now(),
+                    by=self.by or author(), reason=self.reason,
+                )
+            )  # fmt: skip
+        return self.revision
+
+    def set(self, **values: Any) -> None:
+        """Set columns of the store's own row."""
+        mine = stores.c.key == self.store
+        self.connection.execute(update(stores).where(mine).values(**values))
+
+    def put(self, changed: Sequence[Change]) -> None:
+        """Write some rows."""
+        if not changed:
+            return
+        stamp = {"store": self.store, "revision": self.touch()}
+        added = [asdict(after) | stamp for before, after in changed if before is None]
+        edited = [asdict(after) | stamp for before, after in changed if before is not None]
+        if added:
+            self.connection.execute(insert(examples), added)
+        if edited:
+            by_id = (examples.c.store == self.store, examples.c.id == bindparam("row_id"))
+            self.connection.execute(
+                update(examples).where(*by_id), [row | {"row_id": row["id"]} for row in edited]
+            )
         log = [
             stamp | {"example": after.id, "before": _logged(before), "after": _logged(after)}
             for before, after in changed
         ]
-        connection.execute(insert(changes), log)
-    return int(revision)
+        self.connection.execute(insert(changes), log)
 
 
 def now() -> str:

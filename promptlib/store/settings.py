@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from promptlib.errors import ConfigError, StoreError, did_you_mean
-from promptlib.example import Example
+from pydantic import Field, NonNegativeInt, ValidationError
 
-KEYS = ("description", "label", "language", "license", "source")
+from promptlib.errors import ConfigError, StoreError
+from promptlib.example import Example, Recipe
+from promptlib.validation import Strict, problem_text
 
 
-@dataclass(frozen=True)
-class StoreSettings:
-    """Describes a store.
+class EmbedSpec(Strict):
+    """Which part of an input it is found by; see `Recipe`."""
 
-    `label` says where the label of a row is that has none of its own: "output", or the name of a
-    metadata field; "" means nowhere, None that it isn't decided yet.
+    fields: list[str] = Field(default_factory=list)
+    turns: NonNegativeInt = 0
+
+
+class StoreSettings(Strict):
+    """Describes a store: all that `store.toml` can say.
+
+    `label` says where the label of a row is that has none of its own: "output", a path into it
+    such as "output.intent", or the name of a metadata field; "" means nowhere, None that it isn't
+    decided yet. `label_definitions` says in a line what a label means.
     """
 
     description: str = ""
@@ -28,6 +36,8 @@ class StoreSettings:
     language: str = ""
     license: str = ""
     source: str = ""
+    embed_spec: EmbedSpec = Field(default_factory=EmbedSpec, alias="embed")
+    label_definitions: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
     def from_toml(cls, path: Path) -> StoreSettings:
@@ -35,37 +45,47 @@ class StoreSettings:
         if not path.is_file():
             return cls()
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: {error}") from None
-        for key, value in values.items():
-            if key not in KEYS:
-                raise ConfigError(f"{path}: unknown key {key!r}; {did_you_mean(key, KEYS)}")
-            if not isinstance(value, str):
-                raise ConfigError(f"{path}: {key} must be text, not {value!r}")
-        return cls(**values)
+            raise ConfigError(f"{path}: not TOML: {error}") from None
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problems = (f"{path}: {problem_text(p, _known_keys(p))}" for p in error.errors())
+            raise ConfigError("\n".join(problems)) from None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> StoreSettings:
+        """Read what `to_dict` gave."""
+        return cls.model_validate(values)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the settings as they are kept in the database."""
-        return asdict(self)
+        return self.model_dump(by_alias=True, exclude_defaults=True)
+
+    @cached_property
+    def embed(self) -> Recipe:
+        """Which part of an input it is found by."""
+        return Recipe(tuple(self.embed_spec.fields), self.embed_spec.turns)
 
     def label_of(self, example: Example) -> str | None:
         """Find the label in effect: the example's own, or what `label` points at."""
         if example.label is not None or not self.label:
             return example.label
-        value = example.output if self.label == "output" else example.metadata.get(self.label)
+        first, *path = self.label.split(".")
+        value: Any = example.output if first == "output" else example.metadata.get(self.label)
+        for part in path if first == "output" else ():
+            value = value.get(part) if isinstance(value, Mapping) else None
         return value if isinstance(value, str) else None
-
-
-def guess_label_field(examples: Sequence[Example]) -> str:
-    """Decide where labels are: in the outputs, where short ones repeat; else nowhere ("")."""
-    outputs = [e.output for e in examples if e.output is not None and e.label is None]
-    texts = [o for o in outputs if isinstance(o, str) and len(o) <= 100]
-    repeats = len(texts) == len(outputs) > 0 and len(set(texts)) * 2 <= len(texts)
-    return "output" if repeats else ""
 
 
 def check_name(name: str) -> None:
     """Refuse names that can't be a folder's; raises StoreError."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise StoreError(f"{name!r} can't be a store's name: use letters, digits, '.', '_' and '-'")
+
+
+def _known_keys(problem: Any) -> list[str]:
+    if len(problem["loc"]) > 1:
+        return list(EmbedSpec.model_fields)
+    return [field.alias or name for name, field in StoreSettings.model_fields.items()]

@@ -5,14 +5,16 @@ The file is a seed. The database is the truth, and remembers the hash of what it
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from promptlib.embedding.embedder import Embedder, Progress
+from promptlib.files.reading import ExamplesFile
+from promptlib.files.source import open_source
 from promptlib.store.database import Database
-from promptlib.store.files import file_seed, read_jsonl
 from promptlib.store.importing import ImportReport, import_examples
 from promptlib.store.settings import StoreSettings
 from promptlib.store.store import ExampleStore
@@ -37,23 +39,50 @@ class Starter:
     @property
     def settings(self) -> StoreSettings:
         """What store.toml says; raises ConfigError."""
-        return StoreSettings.from_toml(self.folder / "store.toml")
+        return StoreSettings.from_toml(self.toml)
+
+    @property
+    def toml(self) -> Path:
+        """Where the store's settings are."""
+        return self.folder / "store.toml"
+
+    def seed(self) -> dict[str, Any]:
+        """Describe the files: their hashes, and what tells cheaply that they haven't changed."""
+        return {file.name: _described(file) for file in (self.file, self.toml) if file.is_file()}
 
     def changed_since(self, seed: Mapping[str, Any] | None) -> bool:
-        """Whether the file differs from what was imported; hashed only when its stat differs."""
+        """Whether a file differs from what was imported; hashed only when its stat differs."""
         if seed is None or not self.file.is_file():
             return False
-        stat = self.file.stat()
-        if (stat.st_size, stat.st_mtime_ns) == (seed["size"], seed["mtime_ns"]):
-            return False
-        return bool(file_seed(self.file)["sha256"] != seed["sha256"])
+        for file in (self.file, self.toml):
+            known = seed.get(file.name)
+            if (known is None) != (not file.is_file()):
+                return True
+            if known is None:
+                continue
+            stat = file.stat()
+            if (stat.st_size, stat.st_mtime_ns) == (known["size"], known["mtime_ns"]):
+                continue
+            if _described(file)["sha256"] != known["sha256"]:
+                return True
+        return False
 
     def sync(
         self, database: Database, embedder: Embedder, progress: Progress | None = None
     ) -> ImportReport:
         """Merge the file into the store, which is made if need be."""
         store = ExampleStore(database, self.name, embedder)
-        return import_examples(
-            store, read_jsonl(self.file), settings=self.settings, seed=file_seed(self.file),
-            progress=progress, reason=f"import {self.file.name}",
-        )  # fmt: skip
+        with open_source(self.file) as source:
+            settings, seed = self.settings, self.seed()
+            file = ExamplesFile(source, label_of=settings.label_of)
+            return import_examples(
+                store, file, settings=settings, seed=seed, progress=progress,
+                reason=f"import {self.file.name}",
+            )  # fmt: skip
+
+
+def _described(file: Path) -> dict[str, Any]:
+    stat = file.stat()
+    with file.open("rb") as data:
+        sha256 = hashlib.file_digest(data, "sha256").hexdigest()
+    return {"sha256": sha256, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import builtins
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, BinaryIO, Unpack
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, insert, select
 
-from promptlib.embedding.embedder import Embedder, Progress
+from promptlib.embedding.embedder import Coverage, Embedder, Progress
 from promptlib.errors import ExampleNotFoundError, StoreError, StoreNotFoundError, did_you_mean
-from promptlib.example import Example, Status, retrieval_text, text_hash
-from promptlib.store.database import Database, Prepared
-from promptlib.store.files import read_jsonl
-from promptlib.store.importing import ImportReport, import_examples
+from promptlib.example import Example, Recipe, Status, retrieval_text
+from promptlib.filtering import Matcher, Where
+from promptlib.store.database import Database, Prepared, batched
+from promptlib.store.importing import BATCH, ImportReport
+from promptlib.store.intake import ImportOptions, import_file
 from promptlib.store.reports import LoggedChange, StoreState, StoreStats, read_log, read_stats
 from promptlib.store.rows import (
     COLUMNS,
     Change,
+    RevisionWriter,
     StoredRow,
     author,
     now,
     read_row,
     row_of,
     rows_by_id,
-    write_rows,
 )
 from promptlib.store.settings import StoreSettings, check_name
 from promptlib.store.tables import examples, revisions, stores
 from promptlib.store.vectors import embed_missing
+from promptlib.text import text_hash
 
 Plan = Callable[[Connection, StoreState], list[Change]]
 """Decides inside the write transaction which rows to change."""
@@ -100,7 +103,7 @@ class ExampleStore:
         if row is None:
             return None
         key, uid, revision, token, settings, seed = row
-        return StoreState(key, uid, revision, token, StoreSettings(**settings), seed)
+        return StoreState(key, uid, revision, token, StoreSettings.from_dict(settings), seed)
 
     def position(self, connection: Connection) -> tuple[int, str, int, str]:
         """Read the store's key, uid, revision and token: the little that every prompt asks for."""
@@ -113,6 +116,11 @@ class ExampleStore:
     def revision(self) -> int:
         """The number of writes so far."""
         return self.state().revision
+
+    @property
+    def settings(self) -> StoreSettings:
+        """What the store knows of itself."""
+        return self.state().settings
 
     @property
     def exists(self) -> bool:
@@ -136,6 +144,20 @@ class ExampleStore:
     def list(self, *, status: Status | None = None) -> list[Example]:
         """List the examples, by id."""
         return [row.example for row in self.rows(status=status)]
+
+    def examples(
+        self, *, where: Where | Mapping[str, Any] | Sequence[str] | None = None
+    ) -> Iterator[Example]:
+        """Go through the examples that meet conditions, by id.
+
+        Raises ConfigError, at the end, for a field that no row has.
+        """
+        matcher = Matcher(Where.parse(where))
+        for row in self.rows():
+            example = row.example
+            if matcher.matches(example, row.label):
+                yield example
+        matcher.check()
 
     def __iter__(self) -> Iterator[Example]:
         return (row.example for row in self.rows())
@@ -194,15 +216,18 @@ class ExampleStore:
 
         return self._write(plan, new, reason="add", by=by)
 
-    def update(self, example: Example, *, by: str | None = None) -> int:
-        """Replace the example that has this id; returns the revision."""
+    def update(self, *edited: Example, by: str | None = None) -> int:
+        """Replace the examples that have these ids; returns the revision."""
 
         def plan(connection: Connection, state: StoreState) -> list[Change]:
-            before = self._row(connection, state.key, example.id)
-            after = row_of(example, state.settings, source_hash=before.source_hash)
-            return [(before, after)] if after != before else []
+            pairs = []
+            for example in edited:
+                before = self._row(connection, state.key, example.id)
+                after = row_of(example, state.settings, source_hash=before.source_hash)
+                pairs.append((before, after))
+            return [(before, after) for before, after in pairs if before != after]
 
-        return self._write(plan, [example], reason="edit", by=by)
+        return self._write(plan, edited, reason="edit", by=by)
 
     def delete(self, *ids: str, by: str | None = None) -> int:
         """Take examples out of use; the log keeps them. Returns the revision."""
@@ -214,36 +239,36 @@ class ExampleStore:
         return self._write(plan, (), reason="delete", by=by)
 
     def import_file(
-        self,
-        path: Path | str,
-        *,
-        skip_bad: bool = False,
-        restore: bool = False,
-        progress: Progress | None = None,
-        by: str | None = None,
+        self, path: Path | str | BinaryIO, **options: Unpack[ImportOptions]
     ) -> ImportReport:
-        """Merge a JSONL file by the rule of `merge`: all of it becomes visible at once, or none.
+        """Merge a file by the rule of `merge`: all of it becomes visible at once, or none.
 
-        Raises BadExamplesError when lines are bad, unless `skip_bad`.
+        Raises BadExamplesError when rows are bad, unless `skip_bad`.
         """
-        return import_examples(
-            self,
-            read_jsonl(path, skip_bad=skip_bad),
-            restore=restore,
-            progress=progress,
-            by=by,
-            reason=f"import {Path(path).name}",
-        )
+        return import_file(self, path, options)
 
-    def embed(self, new: Iterable[Example], progress: Progress | None = None) -> int:
-        """Store the vectors that retrieval needs of these examples; returns how many were made."""
-        texts = (retrieval_text(e.input) for e in new if e.status == "approved")
+    def embed(
+        self,
+        new: Iterable[Example],
+        recipe: Recipe | None = None,
+        progress: Progress | None = None,
+    ) -> Coverage:
+        """Store the vectors that retrieval needs of these examples; returns what was embedded."""
+        recipe = recipe if recipe is not None else self.settings.embed
+        texts = (retrieval_text(e.input, recipe) for e in new if e.status == "approved")
         by_hash = {text_hash(text): text for text in texts}
-        return embed_missing(self.database, self.embedder, by_hash, progress) if by_hash else 0
+        if not by_hash:
+            return Coverage()
+        return embed_missing(self.database, self.embedder, by_hash, progress)
 
     def embed_missing(self, progress: Progress | None = None) -> int:
         """Embed the rows that have no vector for this store's embedder; returns how many texts."""
-        return self.embed((row.example for row in self.rows(status="approved")), progress)
+        made, recipe, total = 0, self.settings.embed, len(self)
+        for number, part in enumerate(batched(self.rows(status="approved"), BATCH)):
+            made += self.embed((row.example for row in part), recipe).texts
+            if progress is not None:
+                progress(min((number + 1) * BATCH, total), total)
+        return made
 
     # -- parts -----------------------------------------------------------------------------------
 
@@ -254,7 +279,9 @@ class ExampleStore:
             changed = plan(connection, state)
             if not changed:
                 return state.revision
-            return write_rows(connection, state.key, changed, reason=reason, by=by)
+            writer = RevisionWriter(connection, state.key, reason=reason, by=by)
+            writer.put(changed)
+            return writer.touch()
 
     def _row(self, connection: Connection, key: int, id: str) -> StoredRow:
         row = rows_by_id(connection, key, [id]).get(id)

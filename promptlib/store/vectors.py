@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select
 
-from promptlib.embedding.embedder import Embedder, Progress, Vectors
-from promptlib.store.database import Database, chunks
+from promptlib.embedding.embedder import Coverage, Embedder, Progress, Vectors, coverage_of
+from promptlib.store.database import Database, batched
 from promptlib.store.tables import embedders, vectors
 
 Halves = NDArray[np.float16]
@@ -24,8 +24,8 @@ def embed_missing(
     embedder: Embedder,
     texts: Mapping[str, str],
     progress: Progress | None = None,
-) -> int:
-    """Embed and store what has no vector yet; `texts` is hash -> text. Returns how many were made.
+) -> Coverage:
+    """Embed and store what has no vector yet; `texts` is hash -> text. Returns what was read.
 
     Each batch is committed by itself: content-keyed vectors are invisible until a row uses them,
     so an interrupted run loses one batch at most and goes on from there.
@@ -34,13 +34,16 @@ def embed_missing(
         known = stored_hashes(connection, embedder.fingerprint, texts)
     # By length, so that batches hold little padding.
     missing = sorted((h for h in texts if h not in known), key=lambda h: (len(texts[h]), h))
-    for number, part in enumerate(chunks(missing, BATCH)):
-        made = embedder.embed([texts[h] for h in part])
+    coverage = Coverage()
+    for part in batched(missing, BATCH):
+        read = [texts[h] for h in part]
+        made = embedder.embed(read)
         with database.write() as connection:
             put_vectors(connection, embedder, part, made)
+        coverage += coverage_of(embedder, read)
         if progress is not None:
-            progress(min((number + 1) * BATCH, len(missing)), len(missing))
-    return len(missing)
+            progress(coverage.texts, len(missing))
+    return coverage
 
 
 def embedder_key(connection: Connection, fingerprint: str) -> int | None:
@@ -55,7 +58,7 @@ def stored_hashes(connection: Connection, fingerprint: str, hashes: Iterable[str
     if key is None:
         return set()
     found: set[str] = set()
-    for part in chunks(list(hashes)):
+    for part in batched(hashes):
         query = select(vectors.c.text_hash).where(
             vectors.c.embedder == key, vectors.c.text_hash.in_(part)
         )

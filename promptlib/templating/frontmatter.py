@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
 from promptlib.errors import TemplateSyntaxError
-from promptlib.example import kind_of, lone_surrogate
 from promptlib.templating.values import to_json
+from promptlib.text import kind_of, lone_surrogate
 from promptlib.validation import Strict, problem_text
 
 InputType = Literal["string", "integer", "number", "boolean", "list", "object", "messages"]
@@ -62,6 +62,12 @@ class ExamplesSpec(Strict):
     order: str | None = None
     seed: int | None = None
     query: str | list[str] | None = None
+    min_score: Annotated[float, Field(ge=-1, le=1)] | None = None
+    exclude_self: bool | None = None
+    where: dict[str, Any] | list[str] | None = None
+
+
+Part = Literal["history", "examples"]
 
 
 class BudgetSpec(Strict):
@@ -69,6 +75,10 @@ class BudgetSpec(Strict):
 
     tokens: PositiveInt | None = None
     reserve: NonNegativeInt | None = None
+    priority: Part = "history"
+    """What claims its room first."""
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """How much of the room for both its first claim may take."""
 
 
 class FrontMatter(Strict):
@@ -76,6 +86,7 @@ class FrontMatter(Strict):
 
     description: str = ""
     model: str | None = None
+    encoding: str | None = None
     inputs: dict[str, InputSpec] | None = None
     examples: ExamplesSpec | None = None
     budget: BudgetSpec = Field(default_factory=BudgetSpec)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,8 +20,9 @@ from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
-from promptlib.errors import TemplateError, did_you_mean
-from promptlib.example import ROLES
+from promptlib.errors import ExampleError, TemplateError, did_you_mean
+from promptlib.message import ROLES, Message, message_text
+from promptlib.templating.values import printed
 
 # The m is there so that even a secret of digits alone doesn't survive a filter like `upper`.
 _TOKEN = re.compile("<m([0-9a-f]{32}:[0-9]+)>")
@@ -41,7 +42,7 @@ class Collected:
     """The messages of one render, and the secret that marks their places."""
 
     secret: str = field(default_factory=lambda: secrets.token_hex(16))
-    messages: list[dict[str, str]] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, role: Any, body: str) -> str:
         """Keep a message; returns the token for its place."""
@@ -49,7 +50,11 @@ class Collected:
             raise TemplateError(f"no message role {role!r}; {did_you_mean(str(role), ROLES)}")
         if self.secret in body:
             raise TemplateError("a message stands inside another message")
-        self.messages.append({"role": role, "content": body.strip()})
+        return self.keep({"role": role, "content": body.strip()})
+
+    def keep(self, message: dict[str, Any]) -> str:
+        """Keep a message as it is; returns the token for its place."""
+        self.messages.append(message)
         return f"<m{self.secret}:{len(self.messages) - 1}>"
 
     def check(self, text: str) -> None:
@@ -101,8 +106,8 @@ class MessageExtension(Extension):
         return nodes.FilterBlock(body, keep, lineno=tag.lineno)
 
     def _turns(self, conversation: Any) -> str:
-        turns = _turns(conversation)
-        return "".join(_current().add(turn["role"], turn["content"]) for turn in turns)
+        collected = _current()
+        return "".join(collected.keep(_message(turn)) for turn in _turns(conversation))
 
 
 def keep_message(body: str, role: Any) -> str:
@@ -121,12 +126,24 @@ def _turns(conversation: Any) -> Sequence[Any]:
     """Read the messages of an example, or of a list of messages."""
     if isinstance(conversation, list):
         return conversation
+    if not isinstance(conversation, Mapping) or "input" not in conversation:
+        raise TemplateError("turns takes an example, or a list of messages such as history")
     turns: list[Any] = []
     for role, part in (("user", conversation["input"]), ("assistant", conversation["output"])):
-        turns += part if isinstance(part, list) else [{"role": role, "content": part}]
+        turns += part if isinstance(part, list) else [{"role": role, "content": printed(part)}]
     return turns
 
 
-def transcript(messages: Sequence[dict[str, str]]) -> str:
+def _message(turn: Any) -> dict[str, Any]:
+    """Copy a message; one that comes with content alone needs no second look."""
+    try:
+        if len(turn) == 2 and turn["role"] in ROLES and isinstance(turn["content"], str):
+            return {"role": turn["role"], "content": turn["content"]}
+        return Message.from_dict(turn).to_dict()
+    except (ExampleError, LookupError, TypeError) as error:
+        raise TemplateError(f"turns: not a message: {error}") from None
+
+
+def transcript(messages: Sequence[Mapping[str, Any]]) -> str:
     """Write messages as a person would read them."""
-    return "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)
+    return "\n\n".join(f"{message['role']}: {message_text(message)}" for message in messages)

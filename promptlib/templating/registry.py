@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -33,7 +32,6 @@ class TemplateRegistry:
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         self._cache: dict[str, tuple[Any, Template]] = {}
-        self._lock = threading.Lock()
 
     def list(self) -> list[str]:
         """List the names of all templates."""
@@ -59,9 +57,8 @@ class TemplateRegistry:
         cached = self._cache.get(name)
         if cached is not None and self._stamp(cached[1].files) == cached[0]:
             return cached[1]
-        template = self._load(name)
-        with self._lock:
-            self._cache[name] = (self._stamp(template.files), template)
+        stamps, template = self._load(name)
+        self._cache[name] = stamps, template
         return template
 
     def path(self, name: str) -> Path:
@@ -73,7 +70,7 @@ class TemplateRegistry:
 
     # -- parts -----------------------------------------------------------------------------------
 
-    def _load(self, name: str) -> Template:
+    def _load(self, name: str) -> tuple[Any, Template]:
         files: dict[str, _File] = {}
         environment = PromptEnvironment(_Bodies(files))
         self._read_with_includes(name, (), environment, files)
@@ -87,7 +84,7 @@ class TemplateRegistry:
             raise TemplateSyntaxError(
                 f"{self.path(name)}: inputs can't be named {', '.join(taken)}: templates use those"
             )
-        return Template(
+        template = Template(
             name=name,
             front=front,
             inputs=inputs,
@@ -98,6 +95,7 @@ class TemplateRegistry:
             compiled=environment.get_template(name),
             offsets={file.where: file.parts.offset for file in files.values()},
         )
+        return tuple(file.stamp for file in files.values()), template
 
     def _read_with_includes(
         self, name: str, above: tuple[str, ...], environment: PromptEnvironment,
@@ -109,6 +107,8 @@ class TemplateRegistry:
             raise TemplateError(f"includes go in a circle: {circle}")
         if name in files:
             return
+        # Before reading: a file that is edited meanwhile is read again next time.
+        (stamp,) = self._stamp([name])
         source, where = self._read(name)
         parts = split_template(source, where)
         try:
@@ -119,7 +119,7 @@ class TemplateRegistry:
             raise TemplateSyntaxError(f"{where}:{line}: {error.message}") from None
         except RecursionError:
             raise TemplateSyntaxError(f"{where}: an expression is nested too deeply") from None
-        files[name] = _File(source, where, parts, frozenset(names), _has_messages(tree))
+        files[name] = _File(source, where, parts, frozenset(names), _has_messages(tree), stamp)
         for line, included in _references(tree):
             place = f"{where}:{line + parts.offset}"
             if included is None:
@@ -167,6 +167,7 @@ class _File:
     names: frozenset[str]
     """Variables that it reads and doesn't set."""
     has_messages: bool
+    stamp: Any
 
 
 class _Bodies(BaseLoader):

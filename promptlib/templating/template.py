@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import TemplateError as JinjaError
@@ -21,7 +22,7 @@ from promptlib.templating.frontmatter import FrontMatter, InputSpec
 from promptlib.templating.messages import TextOutsideError, collecting, transcript
 from promptlib.templating.values import jsonable
 
-SCOPE = ("examples", "labels", "candidate_labels", "history")
+SCOPE = ("examples", "labels", "candidate_labels", "label_definitions", "history")
 """Names that a body may use beside its inputs."""
 
 
@@ -30,7 +31,7 @@ class Rendered:
     """What a template rendered to: text, and messages if it is a chat template."""
 
     text: str
-    messages: list[dict[str, str]] | None
+    messages: list[dict[str, Any]] | None
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class Template:
         *,
         labels: Sequence[str] = (),
         candidate_labels: Sequence[str] = (),
-        history: Sequence[Mapping[str, str]] = (),
+        label_definitions: Mapping[str, str] = MappingProxyType({}),
+        history: Sequence[Mapping[str, Any]] = (),
     ) -> Rendered:
         """Render with checked inputs. Inputs and examples are data: never parsed as template.
 
@@ -102,6 +104,7 @@ class Template:
                 "examples": [example_scope(example) for example in examples],
                 "labels": jsonable(labels),
                 "candidate_labels": jsonable(candidate_labels),
+                "label_definitions": jsonable(label_definitions),
                 "history": jsonable(history),
             }
         )

@@ -1,0 +1,186 @@
+"""Rows of a file as they stand there: one object each, before anything is made of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+from promptlib.errors import ExampleError, MissingDependencyError, StoreError
+from promptlib.files.source import HEAD, Source
+from promptlib.text import kind_of
+
+DELIMITERS = ",;\t|"
+
+JSON_FIELD = {b"promptlib": b"text, or JSON where it starts like JSON"}
+"""Marks a Parquet column whose cells are text or, if they start like JSON, JSON."""
+
+JSON_STARTS = ("{", "[", '"')
+
+
+@dataclass(frozen=True)
+class RawRow:
+    """One row: the line it starts on, its fields or what is wrong with it, and its text."""
+
+    line: int
+    fields: dict[str, Any]
+    problem: str | None
+    text: str
+
+
+def raw_rows(source: Source) -> Iterator[RawRow]:
+    """Read the rows of a file one by one; raises StoreError when it can't be read as a whole."""
+    readers = {"jsonl": _jsonl, "csv": _table, "tsv": _table, "parquet": _parquet}
+    with source.errors():
+        yield from readers[source.format](source)
+
+
+def _jsonl(source: Source) -> Iterator[RawRow]:
+    # Only \n ends a line: other line ends may stand inside a text.
+    for number, line in enumerate(_lines(source), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield RawRow(number, _parsed(line), None, "")
+        except ExampleError as error:
+            text = line if isinstance(line, str) else line.decode(errors="replace")
+            yield RawRow(number, {}, str(error), text.rstrip("\n"))
+
+
+def _lines(source: Source) -> Iterator[bytes | str]:
+    if source.charset is None:
+        with source.open() as file:
+            yield from file
+    else:
+        with source.open_text() as text:
+            rest = ""
+            while part := text.read(HEAD):
+                *whole, rest = (rest + part).split("\n")
+                yield from whole
+            yield rest
+
+
+def _parsed(line: bytes | str) -> dict[str, Any]:
+    try:
+        text = line if isinstance(line, str) else line.decode()
+        row = json.loads(text, object_pairs_hook=_object)
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise ExampleError(f"not UTF-8: byte 0x{byte:02x} at column {error.start + 1}") from None
+    except json.JSONDecodeError as error:
+        reason = error.msg.removesuffix(" at")
+        raise ExampleError(f"not JSON: {reason} at column {error.colno}") from None
+    except ExampleError:
+        raise
+    except (RecursionError, ValueError) as error:
+        raise ExampleError(f"not JSON that can be read: {error}") from None
+    if not isinstance(row, dict):
+        raise ExampleError(f"a row must be an object, not {kind_of(row)}")
+    return row
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ExampleError(f"{', '.join(map(repr, twice))} stands twice in one object")
+    return row
+
+
+def _table(source: Source) -> Iterator[RawRow]:
+    """Read CSV or TSV with a header. Cells are texts; an empty one is as good as absent."""
+    csv.field_size_limit(1 << 24)
+    with source.open_text() as text:
+        head = text.read(HEAD)
+    with source.open_text() as text:
+        reader = csv.reader(text, delimiter=_delimiter(source, head), strict=True)
+        header: list[str] | None = None
+        while True:
+            line = reader.line_num + 1
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                raise StoreError(
+                    f"{source.name}:{line}: not {source.format.upper()}: {error}"
+                ) from None
+            if cells is None:
+                return
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header = _header(source, line, cells)
+                continue
+            problem = None
+            if len(cells) != len(header):
+                problem = f"{len(cells)} cells, where the header has {len(header)} columns"
+            fields = {name: cell for name, cell in zip(header, cells, strict=False) if cell}
+            yield RawRow(line, fields, problem, ",".join(cells))
+
+
+def _header(source: Source, line: int, cells: list[str]) -> list[str]:
+    header = [cell.strip() for cell in cells]
+    if "" in header:
+        raise StoreError(f"{source.name}:{line}: column {header.index('') + 1} has no name")
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise StoreError(f"{source.name}:{line}: there are two columns {twice[0]!r}")
+    return header
+
+
+def _delimiter(source: Source, head: str) -> str:
+    if source.format == "tsv":
+        return "\t"
+    try:
+        return csv.Sniffer().sniff(head, DELIMITERS).delimiter
+    except csv.Error:  # one column, say
+        first = head.split("\n", 1)[0]
+        return max(DELIMITERS, key=first.count)
+
+
+def _parquet(source: Source) -> Iterator[RawRow]:
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        raise MissingDependencyError("Parquet files", "parquet") from None
+    try:
+        file = ParquetFile(source.path)
+        columns = {field.name: field.metadata or {} for field in file.schema_arrow}
+        as_json = {name for name, marks in columns.items() if JSON_FIELD.items() <= marks.items()}
+        number = 0
+        for batch in file.iter_batches(batch_size=4096):
+            for row in batch.to_pylist():
+                number += 1
+                try:
+                    fields = {
+                        name: json.loads(value)
+                        if name in as_json and value.startswith(JSON_STARTS)
+                        else _plain(value)
+                        for name, value in row.items()
+                        if value is not None
+                    }
+                    yield RawRow(number, fields, None, "")
+                except (ExampleError, ValueError) as error:
+                    yield RawRow(number, {}, str(error), repr(row))
+    except ArrowException as error:
+        reason = str(error).splitlines()[0]
+        raise StoreError(f"{source.name} is not a Parquet file: {reason}") from None
+
+
+def _plain(value: Any) -> Any:
+    """Turn a cell into JSON's kinds; raises ExampleError for bytes and the like."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, date | datetime | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    raise ExampleError(f"a cell holds {type(value).__name__}, which JSON doesn't have")

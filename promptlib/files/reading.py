@@ -1,0 +1,257 @@
+"""From the rows of a file to examples: columns renamed, conditions met, problems told."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from promptlib.errors import BadExamplesError, ConfigError, ExampleError, StoreError, did_you_mean
+from promptlib.example import ROW_KEYS, Example
+from promptlib.files.raw import RawRow, raw_rows
+from promptlib.files.source import Source, open_source
+from promptlib.filtering import Matcher, Where
+from promptlib.text import text_hash
+
+HELD = 100_000
+"""Rows that are kept in memory; those of a longer file are read anew each time."""
+
+SHORT = 100
+"""Characters of the longest output that can be a label."""
+
+LabelOf = Callable[[Example], str | None]
+
+
+class ExamplesFile:
+    """The examples of a file, with their final ids; it can be gone through again and again.
+
+    A first pass is made at once: it finds every bad line, and what can be said of the file as a
+    whole. `rename` maps keys of a row (`input`, or `input.question` for a field) to the file's
+    own names; `where` and `limit` choose rows. Raises BadExamplesError with every bad line unless
+    `skip_bad`, ConfigError for a name that the file doesn't have, and StoreError when the file
+    can't be read or holds no rows.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        rename: Mapping[str, str] | None = None,
+        where: Where | None = None,
+        limit: int | None = None,
+        skip_bad: bool = False,
+        label_of: LabelOf = lambda example: example.label,
+    ) -> None:
+        self.source = source
+        self.rename = dict(rename or {})
+        self.where = where or Where(())
+        self.limit = limit
+        self.label_of = label_of
+        for target in self.rename:
+            if target.partition(".")[0] not in ROW_KEYS:
+                raise ConfigError(
+                    f"there is no {target!r} to map to; {did_you_mean(target, ROW_KEYS)}"
+                )
+        self.count = self.drafts = self.repeats = 0
+        self.problems: tuple[tuple[int, str], ...] = ()
+        self.fields: set[str] = set()
+        """Names that the file's rows have, as they stand there."""
+        self._held: list[Example] | None = []
+        self._repeated: frozenset[int] = frozenset()
+        self._bad_lines: frozenset[int] = frozenset()
+        self._survey(skip_bad)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Example]:
+        if self._held is not None:
+            return iter(self._held)
+        return self._numbered(self._good_rows())
+
+    def bad_rows(self) -> Iterator[dict[str, Any]]:
+        """Give each bad row with its line and what is wrong with it."""
+        reasons = dict(self.problems)
+        for raw in raw_rows(self.source):
+            if raw.line in reasons:
+                text = raw.text or json.dumps(raw.fields, ensure_ascii=False)
+                yield {"line": raw.line, "reason": reasons[raw.line], "row": text}
+
+    # -- the first pass --------------------------------------------------------------------------
+
+    def _survey(self, skip_bad: bool) -> None:
+        own, contents, outputs = array("Q"), array("Q"), array("Q")
+        own_lines = array("Q")
+        problems: list[tuple[int, str]] = []
+        self._labels_possible = True
+        for line, example, problem in self._rows(Matcher(self.where)):
+            if example is None:
+                problems.append((line, problem))
+                continue
+            self.count += 1
+            self.drafts += example.status == "draft"
+            if example.id == example.content_hash[:16]:
+                contents.append(int(example.id, 16))
+            else:
+                own.append(_number(example.id))
+                own_lines.append(line)
+            self._note_output(example, outputs)
+            if self._held is not None:
+                self._held.append(example)
+                if len(self._held) > HELD:
+                    self._held = None
+        problems += self._used_twice(own, own_lines)
+        self._check_names()
+        self.problems = tuple(sorted(problems))
+        self._bad_lines = frozenset(line for line, _ in problems)
+        if problems and not skip_bad:
+            raise BadExamplesError(
+                self.source.name,
+                self.problems,
+                f"bad lines: {len(problems):,} of {self.count + len(problems):,}; "
+                "nothing was taken from the file",
+            )
+        if not self.count:
+            raise StoreError(f"{self.source.name} holds no examples{self._hint()}")
+        distinct, times = np.unique(np.array(contents, np.uint64), return_counts=True)
+        self.repeats = int((times - 1).sum())
+        self._repeated = frozenset(distinct[times > 1].tolist())
+        kinds = len(np.unique(np.array(outputs, np.uint64)))
+        labels = self._labels_possible and outputs and kinds * 2 <= len(outputs)
+        self.label_guess = "output" if labels else ""
+        if self._held is not None:
+            self._held = list(self._numbered(self._held))
+
+    def _note_output(self, example: Example, outputs: array[int]) -> None:
+        if example.output is None or example.label is not None:
+            return
+        if isinstance(example.output, str) and len(example.output) <= SHORT:
+            outputs.append(_number(example.output))
+        else:
+            self._labels_possible = False
+
+    def _used_twice(self, ids: array[int], lines: array[int]) -> list[tuple[int, str]]:
+        """Find the rows whose own id an earlier row has used."""
+        numbers, times = np.unique(np.array(ids, np.uint64), return_counts=True)
+        if len(numbers) == len(ids):
+            return []
+        twice, first = set(numbers[times > 1].tolist()), dict[int, int]()
+        suspects = {line for id, line in zip(ids, lines, strict=True) if id in twice}
+        problems = []
+        for line, example, _ in self._rows(Matcher(self.where)):
+            if line in suspects and example is not None:
+                before = first.setdefault(_number(example.id), line)
+                if before != line:
+                    problems.append((line, f"id {example.id!r} was used on line {before}"))
+                    self.count -= 1
+        if self._held is not None and problems:
+            self._held = None if self.count > HELD else self._without({n for n, _ in problems})
+        return problems
+
+    def _without(self, lines: set[int]) -> list[Example]:
+        rows = self._rows(Matcher(self.where))
+        return [example for line, example, _ in rows if example is not None and line not in lines]
+
+    def _check_names(self) -> None:
+        for column in self.rename.values():
+            if column not in self.fields:
+                raise ConfigError(
+                    f"{self.source.name} has no {column!r}; {did_you_mean(column, self.fields)}"
+                )
+        mapped = {target.partition(".")[0] for target in self.rename}
+        if self.fields and "input" not in mapped and "input" not in self.fields:
+            names = ", ".join(sorted(self.fields))
+            raise ConfigError(
+                f"{self.source.name} has no 'input', it has {names}; say which of them it is, "
+                f"with --map input={sorted(self.fields)[0]} for example"
+            )
+
+    def _hint(self) -> str:
+        if self.where or self.limit == 0:
+            return " that meet the conditions"
+        with self.source.open() as file:
+            if self.source.format == "jsonl" and file.read(64).lstrip().startswith(b"["):
+                return ": it is a JSON array, and JSONL has one object a line"
+        return ""
+
+    # -- every pass ------------------------------------------------------------------------------
+
+    def _rows(self, matcher: Matcher) -> Iterator[tuple[int, Example | None, str]]:
+        taken = 0
+        for raw in raw_rows(self.source):
+            if self.limit is not None and taken >= self.limit:
+                break
+            self.fields.update(raw.fields)
+            try:
+                if raw.problem is not None:
+                    raise ExampleError(raw.problem)
+                example = Example.from_dict(self._renamed(raw))
+            except ExampleError as error:
+                yield raw.line, None, str(error)
+                continue
+            if not self.where or matcher.matches(example, self.label_of(example)):
+                taken += 1
+                yield raw.line, example, ""
+        if self.where:
+            matcher.check()
+
+    def _good_rows(self) -> Iterator[Example]:
+        for line, example, _ in self._rows(Matcher(self.where)):
+            if example is not None and line not in self._bad_lines:
+                yield example
+
+    def _renamed(self, raw: RawRow) -> dict[str, Any]:
+        return renamed(raw.fields, self.rename, as_text=self.source.format in ("csv", "tsv"))
+
+    def _numbered(self, examples: Iterable[Example]) -> Iterator[Example]:
+        """Give the nth exact repeat of a row without an id of its own the id `hash-n`."""
+        seen: Counter[int] = Counter()
+        for example in examples:
+            if self._repeated and example.id == example.content_hash[:16]:
+                number = int(example.id, 16)
+                if number in self._repeated:
+                    seen[number] += 1
+                    if seen[number] > 1:
+                        example = replace(example, id=f"{example.id}-{seen[number]}")
+            yield example
+
+
+def read_examples(path: Path | str, **options: Any) -> list[Example]:
+    """Read all examples of a file; takes the options of ExamplesFile."""
+    with open_source(path) as source:
+        return list(ExamplesFile(source, **options))
+
+
+def renamed(
+    fields: Mapping[str, Any], rename: Mapping[str, str], *, as_text: bool
+) -> dict[str, Any]:
+    """Put the fields of a file's row where `rename` says; raises ExampleError.
+
+    `as_text` is for tables: their metadata column is JSON.
+    """
+    row = dict(fields)
+    for target, column in rename.items():
+        if column not in row:
+            continue
+        value = row.pop(column)
+        part, _, name = target.partition(".")
+        if not name:
+            row[part] = value
+        elif isinstance(inner := row.setdefault(part, {}), dict):
+            inner[name] = value
+    if as_text and isinstance(row.get("metadata"), str):
+        try:
+            row["metadata"] = json.loads(row["metadata"])
+        except ValueError:
+            raise ExampleError("metadata must be a JSON object") from None
+    return row
+
+
+def _number(text: str) -> int:
+    return int(text_hash(text)[:16], 16)

@@ -1,0 +1,146 @@
+"""Where rows come from: a file that can be read again and again, whatever it is packed in."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import hashlib
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, TextIO, get_args
+
+from promptlib.errors import ConfigError, StoreError
+
+Format = Literal["jsonl", "csv", "tsv", "parquet"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+SUFFIXES: dict[str, Format] = {
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv",
+    ".tab": "tsv", ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+
+GZIP = b"\x1f\x8b"
+HEAD = 1 << 16
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of rows. `charset` is None for UTF-8."""
+
+    path: Path
+    format: Format
+    compressed: bool
+    charset: str | None
+    name: str
+    """What messages call it."""
+
+    def open(self) -> BinaryIO:
+        """Open the file's bytes, unpacked, without a byte order mark."""
+        try:
+            file: BinaryIO = self.path.open("rb")
+        except OSError as error:
+            raise StoreError(f"can't read {self.name}: {error.strerror}") from None
+        if self.compressed:
+            file = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]
+        if self.charset is None and file.read(3) != codecs.BOM_UTF8:
+            file.seek(0)
+        return file
+
+    @contextmanager
+    def open_text(self) -> Iterator[TextIO]:
+        """Open the file as text with its own line ends; decoding errors become StoreError."""
+        text = io.TextIOWrapper(self.open(), encoding=self.charset or "utf-8", newline="")
+        try:
+            with text, self.errors():
+                yield text
+        except UnicodeDecodeError as error:
+            raise StoreError(self.not_decoded(error)) from None
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Say in a line why a file can't be read to its end."""
+        try:
+            yield
+        except (OSError, EOFError) as error:  # gzip's own are among these
+            raise StoreError(f"can't read {self.name}: {error}") from None
+
+    def not_decoded(self, error: UnicodeDecodeError) -> str:
+        """Say that the file isn't in the charset that it was taken for."""
+        byte = f"byte 0x{error.object[error.start]:02x}"
+        if self.charset is not None:
+            return f"{self.name} is not {self.charset} ({byte}): {error.reason}"
+        return (
+            f"{self.name} is not UTF-8 ({byte}); say what it is, with --charset cp1252 for example"
+        )
+
+    def sha256(self) -> str:
+        """Hash the file as it lies there."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def open_source(
+    path: Path | str | BinaryIO, *, charset: str | None = None, format: Format | None = None
+) -> Iterator[Source]:
+    """Find out what a file is; a stream, stdin say, is copied to a temporary file first.
+
+    Raises StoreError for a file that can't be read, ConfigError for an unknown charset.
+    """
+    if charset is not None:
+        try:
+            charset = codecs.lookup(charset).name
+        except LookupError:
+            raise ConfigError(f"there is no charset {charset!r}; try cp1252 or latin-1") from None
+    if not isinstance(path, str | Path):
+        with tempfile.NamedTemporaryFile(prefix="promptlib-") as copy:
+            shutil.copyfileobj(path, copy)
+            copy.flush()
+            yield _source(Path(copy.name), charset, format, "stdin")
+        return
+    yield _source(Path(path), charset, format, str(path))
+
+
+def _source(path: Path, charset: str | None, format: Format | None, name: str) -> Source:
+    try:
+        with path.open("rb") as file:
+            compressed = file.read(2) == GZIP
+            file.seek(0)
+            stream = gzip.GzipFile(fileobj=file) if compressed else file
+            head = stream.read(HEAD)
+    except FileNotFoundError:
+        raise StoreError(f"there is no file {name}") from None
+    except (OSError, EOFError) as error:
+        raise StoreError(
+            f"can't read {name}: {getattr(error, 'strerror', None) or error}"
+        ) from None
+    if format is None:
+        suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+        format = SUFFIXES.get(suffixes[-1]) if suffixes and name != "stdin" else None
+    format = format or _guess(head)
+    if format != "parquet" and charset is None:
+        _check_utf8(head, name)
+    return Source(path, format, compressed, charset, name)
+
+
+def _guess(head: bytes) -> Format:
+    """Tell by how a file begins what it is."""
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    if not start or start[:1] in b"{[":
+        return "jsonl"
+    first = start.split(b"\n", 1)[0]
+    return "tsv" if first.count(b"\t") > first.count(b",") else "csv"
+
+
+def _check_utf8(head: bytes, name: str) -> None:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise StoreError(f"{name} is UTF-16; say so with --charset utf-16, or save it as UTF-8")
+    if head.count(0) * 50 > len(head):
+        raise StoreError(f"{name} is not UTF-8 text: it is full of NUL bytes")

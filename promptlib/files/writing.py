@@ -1,0 +1,158 @@
+"""Examples into files: written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, BinaryIO, TextIO
+
+from promptlib.errors import MissingDependencyError, StoreError
+from promptlib.example import Example
+from promptlib.files.raw import JSON_FIELD, JSON_STARTS
+from promptlib.files.source import SUFFIXES, Format
+
+COLUMNS = ("id", "input", "output", "label", "status", "metadata")
+
+
+def format_of(path: Path | str) -> Format:
+    """Tell the format by the suffix, before .gz; JSONL where that says nothing."""
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() != ".gz"]
+    return SUFFIXES.get(suffixes[-1], "jsonl") if suffixes else "jsonl"
+
+
+def save_examples(
+    examples: Iterable[Example], path: Path | str, format: Format | None = None
+) -> int:
+    """Write examples to a file, in the order given; returns how many.
+
+    The suffix says how: .jsonl, .csv, .tsv or .parquet, and .gz after it. Raises StoreError.
+    """
+    count = 0
+
+    def counted() -> Iterator[Example]:
+        nonlocal count
+        for example in examples:
+            count += 1
+            yield example
+
+    with replacing(path) as file:
+        if str(path).lower().endswith(".gz"):
+            with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
+                write_examples(counted(), packed, format or format_of(path))  # type: ignore[arg-type]
+        else:
+            write_examples(counted(), file, format or format_of(path))
+    return count
+
+
+def write_examples(examples: Iterable[Example], file: BinaryIO, format: Format) -> None:
+    """Write examples to an open file."""
+    if format == "parquet":
+        _write_parquet(examples, file)
+        return
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    try:
+        WRITERS[format](examples, text)
+        text.flush()
+    finally:
+        text.detach()
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[BinaryIO]:
+    """Write a file beside the old one, then put it in its place.
+
+    Links are followed, a file keeps its mode, and what isn't a plain file is written through.
+    Raises StoreError.
+    """
+    path = Path(os.path.realpath(path))
+    try:
+        if path.exists() and not path.is_file():
+            with path.open("wb") as through:
+                yield through
+            return
+        mode = path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask()
+        with NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+            try:
+                yield file  # type: ignore[misc]
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(file.name, mode)
+                os.replace(file.name, path)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+    except OSError as error:
+        raise StoreError(f"can't write {path}: {error.strerror}") from None
+
+
+def _write_jsonl(examples: Iterable[Example], text: TextIO) -> None:
+    for example in examples:
+        text.write(json.dumps(example.to_dict(), ensure_ascii=False) + "\n")
+
+
+def _write_csv(examples: Iterable[Example], text: TextIO, delimiter: str = ",") -> None:
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for example in examples:
+        row = example.to_dict()
+        writer.writerow([_cell(row.get(name)) for name in COLUMNS])
+
+
+def _write_tsv(examples: Iterable[Example], text: TextIO) -> None:
+    _write_csv(examples, text, "\t")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _write_parquet(examples: Iterable[Example], file: BinaryIO) -> None:
+    """Write a table of texts; what isn't text, or looks like JSON, is JSON (see JSON_FIELD)."""
+    try:
+        import pyarrow
+        from pyarrow.parquet import ParquetWriter
+    except ImportError:
+        raise MissingDependencyError("Parquet files", "parquet") from None
+    as_json = {"input", "output", "metadata"}
+    schema = pyarrow.schema(
+        pyarrow.field(name, pyarrow.string(), metadata=JSON_FIELD if name in as_json else None)
+        for name in COLUMNS
+    )
+    rows = (example.to_dict() for example in examples)
+    with ParquetWriter(file, schema, compression="zstd") as writer:
+        while part := list(islice(rows, 4096)):
+            cells = {
+                name: [
+                    _json_cell(row.get(name)) if name in as_json else row.get(name) for row in part
+                ]
+                for name in COLUMNS
+            }
+            writer.write_table(pyarrow.table(cells, schema=schema))
+
+
+def _json_cell(value: Any) -> str | None:
+    plain = value is None or (isinstance(value, str) and not value.startswith(JSON_STARTS))
+    return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+WRITERS: dict[str, Callable[[Iterable[Example], TextIO], None]] = {
+    "jsonl": _write_jsonl,
+    "csv": _write_csv,
+    "tsv": _write_tsv,
+}

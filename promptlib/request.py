@@ -1,0 +1,119 @@
+"""What is asked for: a template, its inputs, a conversation and settings, all checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from promptlib.config import ProjectConfig
+from promptlib.errors import ConfigError, ExampleError, InputsError
+from promptlib.example import Recipe, retrieval_text
+from promptlib.message import read_history
+from promptlib.settings import Options, Settings, resolve_settings
+from promptlib.templating.template import SCOPE, Template
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt to build."""
+
+    template: Template
+    inputs: Mapping[str, Any]
+    history: list[dict[str, Any]]
+    settings: Settings
+    store: str | None
+    """Where examples and labels come from; None for a template that uses neither."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def searches(self) -> bool:
+        """Whether the template shows anything that has to be found by the query."""
+        shows = self.settings.k > 0 or "candidate_labels" in self.template.uses
+        return self.store is not None and shows
+
+    def query_text(self, recipe: Recipe) -> str:
+        """Give the text to search by, made as the texts of examples are; raises InputsError.
+
+        Inputs that are named beside `history` are what the user says next.
+        """
+        template = self.template
+        names = template.query_inputs
+        if not names:
+            raise InputsError(
+                f"template {template.name!r} doesn't say which input the examples are chosen "
+                f"by; set examples.query to one of: {', '.join(template.inputs) or 'none'}"
+            )
+        values = {name: self.inputs[name] for name in names if name != "history"}
+        try:
+            if "history" in names:
+                said = "\n".join(retrieval_text(value) for value in values.values())
+                messages = [*self.history, *([{"role": "user", "content": said}] if said else ())]
+                text = retrieval_text(messages, recipe)
+            elif len(values) > 1 and recipe.fields:
+                text = retrieval_text(values, recipe)
+            else:
+                text = "\n".join(_one(value, recipe) for value in values.values())
+        except ExampleError as error:
+            raise InputsError(f"template {template.name!r}: {error}") from None
+        if not text.strip():
+            raise InputsError(f"input {names[0]!r} is empty")
+        return text
+
+
+def make_request(
+    template: Template,
+    config: ProjectConfig,
+    root: Path,
+    query: str | None,
+    inputs: Mapping[str, Any] | None,
+    history: Iterable[Any] | None,
+    options: Options,
+) -> Request:
+    """Check everything that can be checked before anything is searched.
+
+    Raises InputsError, ConfigError and EncodingError.
+    """
+    given = _with_query(template, query, inputs or {})
+    try:
+        messages = read_history(history or ())
+    except ExampleError as error:
+        raise InputsError(str(error)) from None
+    if messages and "history" not in template.uses:
+        raise InputsError(f"template {template.name!r} doesn't use history")
+    settings = resolve_settings(
+        template.front, options, model=config.model, encoding=config.encoding, root=root
+    )
+    store = options.get("store")
+    if store is None and template.front.examples is not None:
+        store = template.front.examples.store
+    used = sorted(template.uses - {"history"})
+    if not used:
+        shown = f"template {template.name} shows no examples: store {store} wasn't asked"
+        notes = (shown,) if store is not None else ()
+        return Request(template, given, messages, settings, None, notes)
+    if store is None:
+        raise ConfigError(
+            f"template {template.name!r} uses {', '.join(used)} but names no store; "
+            "give one, or set examples.store in its front matter"
+        )
+    if "examples" not in used:
+        settings = replace(settings, k=0)
+    return Request(template, given, messages, settings, store)
+
+
+def _with_query(template: Template, query: str | None, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    given = dict(inputs)
+    if query is not None:
+        names = [name for name in template.query_inputs if name not in SCOPE]
+        name = names[0] if names else "query"
+        if name in given:
+            raise InputsError(f"template {template.name!r}: {name!r} is given twice")
+        given[name] = query
+    return template.checked_inputs(given)
+
+
+def _one(value: Any, recipe: Recipe) -> str:
+    """Read one input; values that aren't text, an object or messages are read as their JSON."""
+    return retrieval_text(value if isinstance(value, str | Mapping | list) else str(value), recipe)

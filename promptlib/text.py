@@ -1,0 +1,52 @@
+"""Texts and JSON values as files and databases can hold them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+
+from promptlib.errors import ExampleError
+
+
+def canonical_json(value: object) -> str:
+    """Write JSON in one form only: sorted keys, no spaces, no NaN; raises ExampleError."""
+    try:
+        return json.dumps(
+            value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
+    except RecursionError:
+        raise ExampleError("a value is nested too deeply") from None
+    except (TypeError, ValueError) as error:
+        raise ExampleError(f"a value can't be written as JSON: {error}") from None
+
+
+def text_hash(text: str) -> str:
+    """Hash a text after Unicode normalisation (NFC); 32 hex digits of SHA-256."""
+    normal = text if text.isascii() else unicodedata.normalize("NFC", text)
+    return hashlib.sha256(normal.encode()).hexdigest()[:32]
+
+
+def kind_of(value: object) -> str:
+    """Name a value's kind as JSON would."""
+    names = {str: "text", bool: "a boolean", int: "a number", float: "a number", dict: "an object"}
+    return "null" if value is None else names.get(type(value), "a list")
+
+
+def lone_surrogate(text: str) -> str | None:
+    """Say what is wrong with a text that UTF-8 can't write; None when nothing is."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        code = f"U+{ord(text[error.start]):04X}"
+        return f"contains a lone surrogate ({code}), half of a character; write it as UTF-8"
+    return None
+
+
+def check_text(text: str) -> None:
+    """Refuse what UTF-8 files and databases can't hold."""
+    # Canonical JSON escapes NUL, so both spellings count; not a backslash that is itself escaped.
+    if "\x00" in text or "\\u0000" in text.replace("\\\\", ""):
+        raise ExampleError("the row contains a NUL byte")
+    if problem := lone_surrogate(text):
+        raise ExampleError(f"the row {problem}")
