@@ -12,7 +12,7 @@ from .output import json_option, print_json, read_list, read_text, say
 @click.option("--model", help="Count for this language model.")
 @click.option(
     "--encoding",
-    help="Count by o200k_base (the default), cl100k_base, or a tokenizer.json and its chat template.",
+    help="Count by o200k_base (the default), cl100k_base, or a tokenizer.json.",
 )
 @click.option(
     "--chat", is_flag=True, help="FILE is a JSON list of messages; count their framing too."

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from promptlib.embedding.embedder import Embedder as Embedder
     from promptlib.errors import BadExamplesError as BadExamplesError
     from promptlib.errors import BudgetError as BudgetError
+    from promptlib.errors import BundleError as BundleError
     from promptlib.errors import ConfigError as ConfigError
     from promptlib.errors import EmbedderError as EmbedderError
     from promptlib.errors import EncodingError as EncodingError
     from promptlib.errors import ExampleError as ExampleError
     from promptlib.errors import ExampleNotFoundError as ExampleNotFoundError
     from promptlib.errors import InputsError as InputsError
+    from promptlib.errors import MissingDependencyError as MissingDependencyError
     from promptlib.errors import ModelNotFoundError as ModelNotFoundError
     from promptlib.errors import PromptlibError as PromptlibError
     from promptlib.errors import ReadOnlyError as ReadOnlyError
@@ -34,10 +36,13 @@ if TYPE_CHECKING:
     from promptlib.errors import TemplateNotFoundError as TemplateNotFoundError
     from promptlib.errors import TemplateSyntaxError as TemplateSyntaxError
     from promptlib.example import Example as Example
+    from promptlib.filtering import Where as Where
     from promptlib.index.vector import ExampleIndex as ExampleIndex
     from promptlib.opening import open_project
     from promptlib.project import Project as Project
     from promptlib.prompt import Prompt as Prompt
+    from promptlib.retrieval import Hit as Hit
+    from promptlib.selection.strategies import Pool as Pool
     from promptlib.selection.strategies import select_examples as select_examples
     from promptlib.store.store import ExampleStore as ExampleStore
     from promptlib.templating.registry import TemplateRegistry as TemplateRegistry
@@ -46,9 +51,10 @@ if TYPE_CHECKING:
     open = open_project
 
 _ERRORS = (
-    "BadExamplesError", "BudgetError", "ConfigError", "EmbedderError", "EncodingError",
-    "ExampleError", "ExampleNotFoundError", "InputsError", "ModelNotFoundError", "PromptlibError",
-    "ReadOnlyError", "StaleIndexError", "StoreError", "StoreNotFoundError", "TemplateError",
+    "BadExamplesError", "BudgetError", "BundleError", "ConfigError", "EmbedderError",
+    "EncodingError", "ExampleError", "ExampleNotFoundError", "InputsError",
+    "MissingDependencyError", "ModelNotFoundError", "PromptlibError", "ReadOnlyError",
+    "StaleIndexError", "StoreError", "StoreNotFoundError", "TemplateError",
     "TemplateNotFoundError", "TemplateSyntaxError",
 )  # fmt: skip
 
@@ -57,11 +63,14 @@ _HOMES = {
     "Example": "example",
     "ExampleIndex": "index.vector",
     "ExampleStore": "store.store",
+    "Hit": "retrieval",
+    "Pool": "selection.strategies",
     "Project": "project",
     "Prompt": "prompt",
     "Template": "templating.template",
     "TemplateRegistry": "templating.registry",
     "TokenCounter": "budget.tokens",
+    "Where": "filtering",
     "fit_examples": "budget.fit",
     "open": "opening",
     "select_examples": "selection.strategies",

@@ -73,13 +73,10 @@ def make_request(
 ) -> Request:
     """Check everything that can be checked before anything is searched.
 
-    Raises InputsError, ConfigError and EncodingError.
+    Raises InputsError, ExampleError for a bad history, ConfigError and EncodingError.
     """
     given = _with_query(template, query, inputs or {})
-    try:
-        messages = read_history(history or ())
-    except ExampleError as error:
-        raise InputsError(str(error)) from None
+    messages = read_history(history or ())
     if messages and "history" not in template.uses:
         raise InputsError(f"template {template.name!r} doesn't use history")
     settings = resolve_settings(

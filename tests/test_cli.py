@@ -197,8 +197,8 @@ def test_init_makes_a_project_and_leaves_what_is_there(tmp_path: Path) -> None:
 def test_search(run: Run) -> None:
     result = run("search", "tickets", "I lost my card", "-k", "2")
     lines = result.stdout.splitlines()
-    assert lines[0] == "score\tlabel\tinput\tid" and lines[1].startswith(
-        "1.0000\tcard_lost\tI lost my card"
+    assert lines[0] == "score\tsimilarity\tlabel\tinput\tid" and lines[1].startswith(
+        "1.0000\t1.0000\tcard_lost\tI lost my card"
     )
     found = json.loads(run("search", "tickets", "card", "-k", "3", "--json").stdout)
     assert [row["rank"] for row in found] == [1, 2, 3] and found[0]["label"] == "card_lost"
@@ -329,7 +329,7 @@ def test_store_import_export_and_sync(run: Run, root: Path) -> None:
     write_rows(starter, [*ROWS, {"input": "late", "output": "x"}])
     os.utime(starter, ns=(1, 1))
     assert run("store", "sync", "tickets", "--check").exit_code == 1
-    assert "note: example_stores/tickets/examples.jsonl has changed" in run(
+    assert "note: example_stores/tickets/examples.jsonl or store.toml has changed" in run(
         "build", "tickets/route", "x"
     ).stderr  # fmt: skip
     refused(

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlib.errors import ExampleError
-from promptlib.example import Example, Message, retrieval_text
+from promptlib.example import Example, Recipe, retrieval_text
+from promptlib.message import ROLES
 
 text = st.text(
     st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1
@@ -100,15 +101,27 @@ def test_nesting_without_end_is_refused() -> None:
         Example("x", "y", metadata={"deep": deep})
 
 
-def test_messages_take_known_roles_and_text_only() -> None:
-    assert Message.from_dict({"role": "user", "content": "hi"}) == Message("user", "hi")
-    with pytest.raises(ExampleError, match="must be text, not null"):
-        Message.from_dict({"role": "user", "content": None})
-    with pytest.raises(ExampleError, match="unknown keys: name"):
-        Message.from_dict({"role": "user", "content": "x", "name": "y"})
-
-
 def test_what_retrieval_reads() -> None:
     assert retrieval_text("plain") == "plain"
-    assert retrieval_text({"title": "A", "size": 3}) == "title: A\nsize: 3"
+    assert retrieval_text({"title": "A", "size": 3}) == "size: 3\ntitle: A"
     assert retrieval_text([{"role": "user", "content": "hi"}]) == "user: hi"
+
+
+def test_a_recipe_chooses_fields_and_the_last_turns() -> None:
+    fields = {"question": "why?", "context": "because", "source": "x"}
+    assert retrieval_text(fields, Recipe(("question",))) == "why?"
+    both = retrieval_text(fields, Recipe(("question", "context")))
+    assert both == "question: why?\ncontext: because"
+    with pytest.raises(ExampleError, match="none of the fields that are embedded: title; has"):
+        retrieval_text(fields, Recipe(("title",)))
+    talk = [{"role": role, "content": f"{role} {n}"} for n in range(3) for role in ROLES[2:4]]
+    assert retrieval_text(talk, Recipe(turns=1)) == "user: user 2\nassistant: assistant 2"
+    assert retrieval_text(talk, Recipe(turns=9)) == retrieval_text(talk)
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text(min_size=1), min_size=1))
+def test_the_text_of_an_object_does_not_depend_on_the_order_of_its_keys(
+    fields: dict[str, str],
+) -> None:
+    turned = dict(reversed(fields.items()))
+    assert retrieval_text(fields) == retrieval_text(turned)

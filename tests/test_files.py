@@ -6,7 +6,7 @@ import pytest
 
 from promptlib.errors import BadExamplesError, StoreError
 from promptlib.example import Example
-from promptlib.files.reading import ExamplesFile, read_examples
+from promptlib.files.reading import ExamplesFile
 from promptlib.files.source import open_source
 from promptlib.files.writing import save_examples
 

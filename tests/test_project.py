@@ -261,7 +261,7 @@ def test_the_manifest_pins_everything_and_holds_no_example(project: Project) -> 
     }  # fmt: skip
     assert manifest["store"]["revision"] == 1
     assert manifest["store"]["embedder"] == project.embedder.fingerprint
-    assert manifest["strategy"] == "similar"  # resolved, not "auto"
+    assert manifest["strategy"] == "hybrid"  # resolved, not "auto"
     assert [e["id"] for e in manifest["examples"]] == [e.example.id for e in prompt.examples]
     text = json.dumps(manifest)
     assert not any(example.example.input in text for example in prompt.examples
@@ -312,7 +312,7 @@ def test_a_changed_starter_is_said_until_it_is_merged(project: Project, root: Pa
     write_rows(file, [*ROWS, {"input": "lost card again", "output": "card_lost"}])
     os.utime(file, ns=(1, 1))
     assert "promptlib store sync tickets" in project.build(ROUTE, "card").report()
-    assert project.sync("tickets").merge.added == 1
+    assert project.sync("tickets").added == 1
     prompt = project.build(ROUTE, "lost card again")
     assert prompt.notes == () and prompt.examples[-1].similarity == pytest.approx(1, abs=1e-3)
     os.utime(file)  # touched, not changed
@@ -556,7 +556,7 @@ def test_importing_again_is_far_quicker_than_embedding(real_project: Project) ->
     """A guard of the order of magnitude; the figure is measured in benchmarks/ingest.py."""
     start = time.perf_counter()
     report = real_project.sync("banking77")
-    assert report.merge.unchanged == 10_003 and report.embedded == 0
+    assert report.unchanged == 10_003 and report.coverage.texts == 0
     assert time.perf_counter() - start < 5
 
 

@@ -138,8 +138,11 @@ def _message(turn: Any) -> dict[str, Any]:
     """Copy a message; one that comes with content alone needs no second look."""
     try:
         if len(turn) == 2 and turn["role"] in ROLES and isinstance(turn["content"], str):
-            return {"role": turn["role"], "content": turn["content"]}
-        return Message.from_dict(turn).to_dict()
+            return {"role": turn["role"], "content": turn["content"].strip()}
+        message = Message.from_dict(turn).to_dict()
+        if isinstance(message["content"], str):
+            message["content"] = message["content"].strip()
+        return message
     except (ExampleError, LookupError, TypeError) as error:
         raise TemplateError(f"turns: not a message: {error}") from None
 
