@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-COMMANDS = ("build", "doctor", "init", "search", "store", "template", "tokens")
+COMMANDS = ("build", "bundle", "doctor", "init", "search", "store", "template", "tokens")
 """Each is in a file of its own, read only when the command is used or listed."""
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from promptlib.embedding.embedder import Precision
 from promptlib.embedding.source import DEFAULT_MODEL
 from promptlib.errors import ConfigError
 from promptlib.validation import Strict, problem_text
 
 CONFIG_FILE = "promptlib.toml"
+BUNDLE_FACTS = "bundle.json"
+"""What a folder that was bundled has, beside its promptlib.toml."""
 
 STARTER_CONFIG = f'''\
 templates = "templates"
@@ -35,7 +39,7 @@ class EmbedderConfig(Strict):
     """Which model embeds examples and queries."""
 
     model: Annotated[str, Field(min_length=1)] = DEFAULT_MODEL
-    precision: Literal["fp32", "int8"] = "fp32"
+    precision: Precision = "fp32"
 
 
 class ProjectConfig(Strict):
@@ -47,6 +51,16 @@ class ProjectConfig(Strict):
     model: str | None = None
     encoding: str | None = None
     embedder: EmbedderConfig = Field(default_factory=EmbedderConfig)
+
+
+def config_text(config: ProjectConfig) -> str:
+    """Write a configuration as promptlib.toml has it."""
+    values = config.model_dump(exclude_none=True)
+    tables = {name: value for name, value in values.items() if isinstance(value, dict)}
+    lines = [f"{name} = {_toml(value)}" for name, value in values.items() if name not in tables]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
 
 
 def find_project(start: Path) -> Path:
@@ -72,6 +86,10 @@ def read_config(root: Path) -> ProjectConfig:
     except ValidationError as error:
         problems = (f"{path}: {problem_text(p, _known_keys(p))}" for p in error.errors())
         raise ConfigError("\n".join(problems)) from None
+
+
+def _toml(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)  # a TOML basic string escapes as JSON does
 
 
 def _known_keys(problem: Any) -> list[str]:

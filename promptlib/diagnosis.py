@@ -144,7 +144,7 @@ def _model(project: Project) -> Finding:
     from promptlib.embedding.compile import compiled
 
     cache = cache_folder()
-    ready = compiled(source, cache)
+    ready = compiled(source, cache, project.config.embedder.precision)
     where = f"{name}, {source.place}: {source.folder}"
     if ready is not None:
         return Finding("embedding model", "ok", f"{where}; compiled in {ready.folder}")

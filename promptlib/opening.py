@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptlib.config import ProjectProgress, find_project, read_config
+from promptlib.config import BUNDLE_FACTS, ProjectProgress, find_project, read_config
 from promptlib.embedding.loading import LazyEmbedder
 
 if TYPE_CHECKING:
@@ -20,16 +20,20 @@ def open_project(
     progress: ProjectProgress | None = None,
     start: bool = False,
 ) -> Project:
-    """Open the project in a folder or the nearest one above it; raises ConfigError.
+    """Open the project or bundle in a folder or the nearest one above it; raises ConfigError.
 
     `embedder` takes the place of the one that promptlib.toml names. `progress` is called with
     (what, done, total) while a starter is imported. With `start`, the embedding model is loaded in
     the background at once rather than at the first prompt.
     """
     root = find_project(Path(path))
+    if (root / BUNDLE_FACTS).is_file():
+        from promptlib.bundle import open_bundle
+
+        return open_bundle(root)
     config = read_config(root)
     if embedder is None:
-        embedder = LazyEmbedder(config.embedder.model)
+        embedder = LazyEmbedder(config.embedder.model, config.embedder.precision)
         if start:
             embedder.start()
     from promptlib.project import Project

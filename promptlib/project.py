@@ -46,7 +46,10 @@ class Project(ProjectStores):
         progress: ProjectProgress | None = None,
     ) -> None:
         super().__init__(
-            root, config, embedder or LazyEmbedder(config.embedder.model), progress=progress
+            root,
+            config,
+            embedder or LazyEmbedder(config.embedder.model, config.embedder.precision),
+            progress=progress,
         )
         self.registry = TemplateRegistry(root / config.templates)
 

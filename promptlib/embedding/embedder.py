@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 Kind = Literal["document", "query"]
+Precision = Literal["fp32", "int8"]
 Progress = Callable[[int, int], None]
 """Called with (done, total) while long work goes on."""
 

@@ -13,6 +13,7 @@ from promptlib.embedding.embedder import (
     Embedder,
     HashingEmbedder,
     Kind,
+    Precision,
     Progress,
     Vectors,
     coverage_of,
@@ -32,7 +33,7 @@ def cache_folder() -> Path:
     return user_cache_path("promptlib") / "embedders"
 
 
-def load_embedder(model: str, cache: Path | None = None) -> Embedder:
+def load_embedder(model: str, cache: Path | None = None, precision: Precision = "fp32") -> Embedder:
     """Load an embedding model: "hashing", a folder, or a name on the Hugging Face hub.
 
     The first load of a model compiles it (some 10 s); later ones don't import PyTorch. Raises
@@ -40,7 +41,7 @@ def load_embedder(model: str, cache: Path | None = None) -> Embedder:
     """
     if model == "hashing":
         return HashingEmbedder()
-    if (ready := find_compiled(model, cache)) is not None:
+    if (ready := find_compiled(model, cache, precision)) is not None:
         return ready
     from promptlib.embedding.compile import compile_model
 
@@ -50,23 +51,26 @@ def load_embedder(model: str, cache: Path | None = None) -> Embedder:
         source = find_model(model)
         if source is None:
             raise not_found(model, ", nor is it a sentence-transformers model on the hub")
-    return compile_model(source, cache or cache_folder())
+    return compile_model(source, cache or cache_folder(), precision)
 
 
-def find_compiled(model: str, cache: Path | None = None) -> OnnxEmbedder | None:
+def find_compiled(
+    model: str, cache: Path | None = None, precision: Precision = "fp32"
+) -> OnnxEmbedder | None:
     """Open a model that was compiled before; None for one that still has to be."""
     from promptlib.embedding.compile import compiled
 
     source = find_model(model) if model != "hashing" else None
-    return compiled(source, cache or cache_folder()) if source is not None else None
+    return compiled(source, cache or cache_folder(), precision) if source is not None else None
 
 
 class LazyEmbedder(ForkAware):
     """An embedder by name that is loaded when something is embedded, or its fingerprint asked."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, precision: Precision = "fp32") -> None:
         super().__init__()
         self.model = model
+        self.precision: Precision = precision
         self._loaded: Embedder | None = None
         self._renew()
 
@@ -80,7 +84,7 @@ class LazyEmbedder(ForkAware):
         if self._loaded is None:
             with self._lock:
                 if self._loaded is None:
-                    self._loaded = load_embedder(self.model)
+                    self._loaded = load_embedder(self.model, precision=self.precision)
         return self._loaded
 
     @property
@@ -116,7 +120,7 @@ class LazyEmbedder(ForkAware):
     def _start(self) -> None:
         with suppress(EmbedderError):  # whoever embeds will meet it again
             with self._lock:
-                ready = self._loaded or find_compiled(self.model)
+                ready = self._loaded or find_compiled(self.model, precision=self.precision)
                 self._loaded = ready
             if isinstance(ready, OnnxEmbedder):
                 ready.warm()

@@ -32,6 +32,8 @@ class OnnxEmbedder(ForkAware):
         self.folder = folder
         self.fingerprint: str = facts["fingerprint"]
         self.dim: int = facts["dim"]
+        # int8 scales by what is in a batch: one text at a time, a vector depends on its text alone.
+        self.batch = 1 if facts.get("precision") == "int8" else BATCH
         self.max_tokens: int = facts["max_tokens"]
         self.prompts: dict[str, str] = facts["prompts"]
         self._inputs: list[str] = facts["inputs"]
@@ -58,8 +60,8 @@ class OnnxEmbedder(ForkAware):
         lengths = np.fromiter((len(e.ids) for e in encoded), dtype=np.int64, count=len(encoded))
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         by_length = np.argsort(lengths, kind="stable")
-        for start in range(0, len(texts), BATCH):
-            part = by_length[start : start + BATCH]
+        for start in range(0, len(texts), self.batch):
+            part = by_length[start : start + self.batch]
             feed = self._feed([encoded[i] for i in part], int(lengths[part].max()))
             vectors[part] = session.run(None, feed)[0]
             if progress is not None:

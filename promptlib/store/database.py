@@ -35,9 +35,10 @@ BUSY_TIMEOUT = 60.0
 class Database(ForkAware):
     """A database by URL; relative SQLite paths start at `root`. Opened on first use."""
 
-    def __init__(self, url: str, *, root: Path | str = ".") -> None:
+    def __init__(self, url: str, *, root: Path | str = ".", read_only: bool = False) -> None:
         super().__init__()
         self.path = _sqlite_path(url, Path(root))
+        self._read_only = read_only
         self._engine: Engine | None = None
         self._lock = threading.Lock()
 
@@ -54,7 +55,9 @@ class Database(ForkAware):
 
     @property
     def read_only(self) -> bool:
-        """Whether the file, or the folder it would be made in, can't be written to."""
+        """Whether the file, or the folder it would be made in, can't or mustn't be written to."""
+        if self._read_only:
+            return True
         folder = next(folder for folder in self.path.parents if folder.exists())
         writable = os.access(folder, os.W_OK, effective_ids=True)
         if self.path.exists():
@@ -82,6 +85,21 @@ class Database(ForkAware):
             found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
         if found != "ok":
             raise StoreError(f"{self.path} is damaged: {found}")
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the database as it stands to a file that isn't there yet."""
+        with self._errors(), self._connected().connect() as connection:
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            raw.execute("VACUUM INTO ?", (str(path),))
+
+    def shrink(self) -> None:
+        """Give back the room of what was deleted, and leave no log beside the file."""
+        with self._errors(), self._connected().connect() as connection:
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            raw.execute("VACUUM")
+            raw.execute("PRAGMA journal_mode = DELETE")
 
     def close(self) -> None:
         """Close all connections."""

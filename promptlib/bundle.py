@@ -1,0 +1,225 @@
+"""One read-only folder with all that serving a project needs, and nothing that making it needs.
+
+Templates, stores with their vectors and indexes, and the compiled embedder: many processes can open
+it at once, with neither PyTorch nor sentence-transformers installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from sqlalchemy import delete, select
+
+from promptlib.budget.huggingface import CONFIG, TEMPLATE, TOKENIZER, looks_like_path
+from promptlib.config import (
+    BUNDLE_FACTS,
+    CONFIG_FILE,
+    EmbedderConfig,
+    ProjectConfig,
+    config_text,
+    read_config,
+)
+from promptlib.embedding.embedder import Embedder, HashingEmbedder
+from promptlib.embedding.loading import LazyEmbedder
+from promptlib.embedding.onnx import OnnxEmbedder
+from promptlib.errors import BundleError
+from promptlib.index.vector import ExampleIndex
+from promptlib.project import Project
+from promptlib.store.database import Database
+from promptlib.store.rows import now
+from promptlib.store.store import ExampleStore
+from promptlib.store.tables import changes, embedders, examples, vectors
+from promptlib.version import __version__
+
+FORMAT = 1
+DATABASE = "promptlib.db"
+
+SERVING = (
+    "click", "faiss-cpu", "filelock", "genai-prices", "jinja2", "numpy", "onnxruntime",
+    "platformdirs", "pydantic", "pyyaml", "regex", "rich", "sqlalchemy", "tiktoken", "tokenizers",
+)  # fmt: skip
+"""What a process that serves a bundle imports, beside promptlib."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What was put into a folder."""
+
+    folder: Path
+    templates: int
+    stores: dict[str, int]
+    """Name -> rows that prompts can show."""
+    size: int
+    """In bytes."""
+
+
+def make_bundle(project: Project, folder: Path | str, *, replace: bool = False) -> Bundle:
+    """Write a project's working templates and its stores to a folder, whole or not at all.
+
+    Raises BundleError when the folder is there already, unless it is a bundle and `replace`, and
+    when the embedder can't be put into one.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (replace and (folder / BUNDLE_FACTS).is_file()):
+        raise BundleError(f"{folder} is there already" + _how_to_replace(folder))
+    work = folder.with_name(f"{folder.name}.part-{secrets.token_hex(4)}")
+    try:
+        work.mkdir(parents=True)
+        made = _fill(project, work)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(work, folder)
+    except OSError as error:
+        raise BundleError(f"can't write {folder}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    size = sum(path.stat().st_size for path in _files(folder))
+    return Bundle(folder, len(project.registry.list()), made, size)
+
+
+def open_bundle(folder: Path) -> Project:
+    """Open a bundle to serve from; raises BundleError if it isn't as it was made."""
+    check_bundle(folder)
+    config = read_config(folder)
+    embedder: Embedder = (
+        HashingEmbedder()
+        if config.embedder.model == "hashing"
+        else OnnxEmbedder(folder / config.embedder.model)
+    )
+    project = Project(folder, config, embedder=embedder)
+    project.database = Database(config.database, root=folder, read_only=True)
+    project.index_folder = folder / "index"
+    return project
+
+
+def check_bundle(folder: Path) -> None:
+    """Compare every file with its hash; raises BundleError that names those that differ."""
+    try:
+        facts = json.loads((folder / BUNDLE_FACTS).read_text(encoding="utf-8"))
+        made_by, form, files = facts["promptlib"], facts["format"], dict(facts["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BundleError(f"{folder / BUNDLE_FACTS} can't be read: make the bundle again") from None
+    if form > FORMAT:
+        raise BundleError(
+            f"{folder} was made by promptlib {made_by} in format {form}; "
+            f"this is promptlib {__version__}, which reads format {FORMAT}: upgrade promptlib"
+        )
+    wrong = [name for name, sha256 in files.items() if _sha256(folder / name) != sha256]
+    if wrong:
+        shown = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
+        raise BundleError(f"{folder} isn't as it was made: {shown} changed; make the bundle again")
+
+
+def _fill(project: Project, work: Path) -> dict[str, int]:
+    for name in project.registry.list():
+        template = project.registry.get(name)  # a broken one can't be served
+        if template.front.examples is not None and template.front.examples.store is not None:
+            project.index(template.front.examples.store)  # imports starters, embeds what waits
+        _copy_tokenizer(project, template.front.encoding, work)
+    shutil.copytree(project.root / project.config.templates, work / "templates")
+    _copy_tokenizer(project, project.config.encoding, work)
+    embedder = _copy_embedder(project, work)
+    names = ExampleStore.names(project.database)
+    for name in names:
+        project.index(name)
+    made = _copy_stores(project, work, names)
+    config = ProjectConfig(
+        database=f"sqlite:///{DATABASE}", model=project.config.model,
+        encoding=project.config.encoding, embedder=EmbedderConfig(model=embedder),
+    )  # fmt: skip
+    (work / CONFIG_FILE).write_text(config_text(config), encoding="utf-8")
+    pins = [f"{name}=={version(name)}\n" for name in SERVING]
+    head = f"# And then: pip install --no-deps promptlib=={__version__}\n"
+    (work / "requirements.txt").write_text(head + "".join(pins), encoding="utf-8")
+    facts = {
+        "format": FORMAT,
+        "promptlib": __version__,
+        "made": now(),
+        "stores": made,
+        "embedder": project.embedder.fingerprint,
+        "files": {path.relative_to(work).as_posix(): _sha256(path) for path in _files(work)},
+    }
+    (work / BUNDLE_FACTS).write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    return made
+
+
+def _copy_embedder(project: Project, work: Path) -> str:
+    """Copy the compiled model; returns what the bundle's configuration calls it."""
+    embedder = project.embedder
+    loaded = embedder.loaded if isinstance(embedder, LazyEmbedder) else embedder
+    if isinstance(loaded, HashingEmbedder):
+        return "hashing"
+    if not isinstance(loaded, OnnxEmbedder):
+        raise BundleError(
+            "the embedding model can't be bundled: only models compiled to ONNX can, "
+            f"and this one is a {type(loaded).__name__}"
+        )
+    shutil.copytree(loaded.folder, work / "embedder")
+    return "embedder"
+
+
+def _copy_tokenizer(project: Project, encoding: str | None, work: Path) -> None:
+    if encoding is None or not looks_like_path(encoding):
+        return
+    path = (project.root / encoding).resolve()
+    if not path.is_relative_to(project.root):
+        raise BundleError(f"the tokenizer {encoding} lies outside the project: move it into it")
+    file = path / TOKENIZER if path.is_dir() else path
+    for part in (file, file.with_name(CONFIG), file.with_name(TEMPLATE)):
+        if part.is_file():
+            target = work / part.relative_to(project.root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(part, target)
+
+
+def _copy_stores(project: Project, work: Path, names: list[str]) -> dict[str, int]:
+    """Copy the database without its past: rows that prompts can show, and their vectors."""
+    project.database.copy_to(work / DATABASE)
+    copy = Database(f"sqlite:///{DATABASE}", root=work)
+    fingerprint = project.embedder.fingerprint
+    with copy.write() as connection:
+        connection.execute(delete(changes))
+        unused = (examples.c.status != "approved") | examples.c.deleted
+        connection.execute(delete(examples).where(unused))
+        mine = select(embedders.c.key).where(embedders.c.fingerprint == fingerprint)
+        used = select(examples.c.text_hash)
+        kept = vectors.c.embedder.in_(mine) & vectors.c.text_hash.in_(used)
+        connection.execute(delete(vectors).where(~kept))
+    copy.shrink()
+    made = {}
+    for name in names:
+        store = ExampleStore(copy, name, project.embedder)
+        made[name] = len(ExampleIndex(store, folder=work / "index" / name))
+        (work / "index" / name / "lock").unlink(missing_ok=True)
+    copy.close()
+    return made
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (
+        path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != BUNDLE_FACTS
+    )
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _how_to_replace(folder: Path) -> str:
+    return (
+        "; --replace makes it anew"
+        if (folder / BUNDLE_FACTS).is_file()
+        else ", and it isn't a bundle"
+    )
