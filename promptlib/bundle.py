@@ -104,7 +104,7 @@ def check_bundle(folder: Path) -> None:
     """Compare every file with its hash; raises BundleError that names those that differ."""
     try:
         facts = json.loads((folder / BUNDLE_FACTS).read_text(encoding="utf-8"))
-        made_by, form, files = facts["promptlib"], facts["format"], dict(facts["files"])
+        made_by, form, files = facts["promptlib"], int(facts["format"]), dict(facts["files"])
     except (OSError, ValueError, KeyError, TypeError):
         raise BundleError(f"{folder / BUNDLE_FACTS} can't be read: make the bundle again") from None
     if form > FORMAT:

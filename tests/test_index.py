@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from promptlib.embedding.embedder import HashingEmbedder
 from promptlib.errors import StaleIndexError
 from promptlib.example import Example
+from promptlib.filtering import Where
+from promptlib.index.lexical import terms_of
 from promptlib.index.vector import ExampleIndex
 from promptlib.store.database import Database
 from promptlib.store.store import ExampleStore
@@ -35,11 +37,25 @@ def fill(store: ExampleStore, count: int, seed: int = 0) -> None:
     store.add(*rows)
 
 
+QUERIES = ("lost card", "new pin code", "zebra", "fee")
+
+
 def answers(index: ExampleIndex, k: int = 10) -> list[object]:
-    found = [index.search(query, k) for query in ("lost card", "new pin code", "zebra", "fee")]
-    return [(f.ids.tolist(), f.labels.tolist(), f.similarity.tolist()) for f in found] + [
-        index.refresh().volume
-    ]
+    """What an index says: nearest rows, best matching rows, filtered rows and counts."""
+    given: list[object] = []
+    with index.store.database.read() as connection:
+        state = index.refresh(connection)
+        labelled = index.allowed(state, connection, Where.parse({"label": ["a", "relabelled"]}))
+        short = index.allowed(state, connection, Where.parse(["output=x", "label!=b"]))
+        for query in QUERIES:
+            vector = index.embedder.embed([query], kind="query")[0]
+            words = state.word_scores(terms_of(query))
+            for mask in (None, labelled, short):
+                near = state.nearest(vector, k, mask)
+                given += [near.ids.tolist(), near.labels.tolist(), near.similarity.tolist()]
+                best = state.scored(state.matching(words, k, mask), vector, words)
+                given += [best.ids.tolist(), best.lexical.tolist()]
+    return [*given, state.volume]
 
 
 def fresh(store: ExampleStore) -> list[object]:

@@ -37,14 +37,15 @@ def load_tokenizer(path: Path | str) -> TokenCounter:
     file = Path(path).expanduser()
     file = file / TOKENIZER if file.is_dir() else file
     try:
-        stat = file.stat()
+        file.stat()
     except OSError as error:
         raise EncodingError(f"no tokenizer at {file}: {error.strerror}") from None
-    return _load(file.resolve(), stat.st_mtime_ns, stat.st_size)
+    parts = (file, file.with_name(CONFIG), file.with_name(TEMPLATE))
+    return _load(file.resolve(), tuple(p.stat().st_mtime_ns if p.is_file() else 0 for p in parts))
 
 
 @lru_cache(maxsize=8)
-def _load(file: Path, _time: int, _size: int) -> TokenCounter:
+def _load(file: Path, _times: tuple[int, ...]) -> TokenCounter:
     from tokenizers import Tokenizer
 
     data = file.read_bytes()

@@ -65,7 +65,7 @@ def fit_both(
         fit = examples(kept, limit)
         kept = max(kept, newest(fit.chosen, limit))
         return Shared(replace(fit, tokens=count(fit.chosen, kept)), kept)
-    fit = examples(0, max(claim, alone))
+    fit = examples(0, claim)
     kept = newest(fit.chosen, limit)
     try:
         return Shared(examples(kept, limit), kept)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from promptlib.errors import BadExamplesError, ConfigError, ExampleError, StoreError, did_you_mean
-from promptlib.example import ROW_KEYS, Example
+from promptlib.example import ROW_KEYS, Example, Recipe, retrieval_text
 from promptlib.files.raw import RawRow, raw_rows
 from promptlib.files.source import Source, open_source
 from promptlib.filtering import Matcher, Where
@@ -33,9 +33,9 @@ class ExamplesFile:
 
     A first pass is made at once: it finds every bad line, and what can be said of the file as a
     whole. `rename` maps keys of a row (`input`, or `input.question` for a field) to the file's
-    own names; `where` and `limit` choose rows. Raises BadExamplesError with every bad line unless
-    `skip_bad`, ConfigError for a name that the file doesn't have, and StoreError when the file
-    can't be read or holds no rows.
+    own names; `where` and `limit` choose rows; `label_of` and `recipe` are the store's. Raises
+    BadExamplesError with every bad line unless `skip_bad`, ConfigError for a name that the file
+    doesn't have, and StoreError when the file can't be read or holds no rows.
     """
 
     def __init__(
@@ -47,12 +47,14 @@ class ExamplesFile:
         limit: int | None = None,
         skip_bad: bool = False,
         label_of: LabelOf = lambda example: example.label,
+        recipe: Recipe = Recipe(),  # noqa: B008  # frozen
     ) -> None:
         self.source = source
         self.rename = dict(rename or {})
         self.where = where or Where(())
         self.limit = limit
         self.label_of = label_of
+        self.recipe = recipe
         for target in self.rename:
             if target.partition(".")[0] not in ROW_KEYS:
                 raise ConfigError(
@@ -192,6 +194,8 @@ class ExamplesFile:
                 if raw.problem is not None:
                     raise ExampleError(raw.problem)
                 example = Example.from_dict(self._renamed(raw))
+                if self.recipe.fields:
+                    retrieval_text(example.input, self.recipe)  # has it what it is found by?
             except ExampleError as error:
                 yield raw.line, None, str(error)
                 continue

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, TextIO, get_args
+from typing import Any, BinaryIO, Literal, TextIO, get_args
 
 from promptlib.errors import ConfigError, StoreError
 
@@ -41,12 +41,11 @@ class Source:
 
     def open(self) -> BinaryIO:
         """Open the file's bytes, unpacked, without a byte order mark."""
+        opener: Any = gzip.open if self.compressed else open
         try:
-            file: BinaryIO = self.path.open("rb")
+            file: BinaryIO = opener(self.path, "rb")
         except OSError as error:
             raise StoreError(f"can't read {self.name}: {error.strerror}") from None
-        if self.compressed:
-            file = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]
         if self.charset is None and file.read(3) != codecs.BOM_UTF8:
             file.seek(0)
         return file

@@ -99,7 +99,7 @@ def _write_jsonl(examples: Iterable[Example], text: TextIO) -> None:
 
 
 def _write_csv(examples: Iterable[Example], text: TextIO, delimiter: str = ",") -> None:
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer = csv.writer(text, delimiter=delimiter)  # RFC 4180: what it ends lines with, it quotes
     writer.writerow(COLUMNS)
     for example in examples:
         row = example.to_dict()

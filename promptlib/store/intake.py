@@ -84,7 +84,7 @@ def import_file(
         settings = store.settings if store.exists else StoreSettings(label=label)
         file = ExamplesFile(
             source, rename=rename, where=where, limit=limit, skip_bad=skip_bad,
-            label_of=settings.label_of,
+            label_of=settings.label_of, recipe=settings.embed,
         )  # fmt: skip
         if prepare is not None and not dry_run:
             prepare()

@@ -74,7 +74,7 @@ class Starter:
         store = ExampleStore(database, self.name, embedder)
         with open_source(self.file) as source:
             settings, seed = self.settings, self.seed()
-            file = ExamplesFile(source, label_of=settings.label_of)
+            file = ExamplesFile(source, label_of=settings.label_of, recipe=settings.embed)
             return import_examples(
                 store, file, settings=settings, seed=seed, progress=progress,
                 reason=f"import {self.file.name}",

