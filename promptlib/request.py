@@ -57,8 +57,9 @@ class Request:
                 text = "\n".join(_one(value, recipe) for value in values.values())
         except ExampleError as error:
             raise InputsError(f"template {template.name!r}: {error}") from None
-        if not text.strip():
-            raise InputsError(f"input {names[0]!r} is empty")
+        if not text.strip() or (values and not any(map(_is_full, values.values()))):
+            named = next(iter(values), names[0])
+            raise InputsError(f"input {named!r} is empty")
         return text
 
 
@@ -109,6 +110,10 @@ def _with_query(template: Template, query: str | None, inputs: Mapping[str, Any]
             raise InputsError(f"template {template.name!r}: {name!r} is given twice")
         given[name] = query
     return template.checked_inputs(given)
+
+
+def _is_full(value: Any) -> bool:
+    return bool(value.strip()) if isinstance(value, str) else value not in ([], {})
 
 
 def _one(value: Any, recipe: Recipe) -> str:

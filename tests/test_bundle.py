@@ -199,6 +199,6 @@ class Foreign:
 def test_an_embedder_that_is_not_compiled_cannot_be_bundled(root: Path, tmp_path: Path) -> None:
     with (
         promptlib.open(root, embedder=Foreign()) as project,
-        pytest.raises(BundleError, match="only models compiled to ONNX can, .* a Foreign"),
+        pytest.raises(BundleError, match=r"only models compiled to ONNX can, .* a Foreign"),
     ):
         make_bundle(project, tmp_path / "served")

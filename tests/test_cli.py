@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from cli.main import cli
 from tests.conftest import CHECKOUT, ROWS, TEMPLATE, write_rows
+from tests.test_huggingface import make_tokenizer
 
 Run = Callable[..., Result]
 
@@ -493,3 +494,110 @@ def test_on_a_terminal_tables_are_drawn_and_the_hint_is_shown(root: Path) -> Non
     ids = [row.split("\t")[0] for row in CliRunner().invoke(cli, run).stdout.splitlines()[1:]]
     seen = screen("store", "show", "tickets", columns=40)
     assert "─" in seen and "…" in seen and all(id in seen for id in ids)
+
+
+# -- files of every kind -------------------------------------------------------------------------
+
+
+def test_import_of_a_table_with_options(run: Run, root: Path) -> None:
+    table = root / "export.csv"
+    table.write_text("text;category;team\nlost it;card;a\nno pin;pin;b\nold one;card;b\nugly\n")
+    options = ["--map", "input=text", "--map", "output=category"]
+    refused(
+        run("store", "import", "new", str(table), *options), "export.csv:5: 1 cells", "--skip-bad"
+    )
+    options += ["--skip-bad", "--where", "team=b", "--limit", "5"]
+    result = run("store", "import", "new", str(table), *options, "--dry-run")
+    assert result.exit_code == 0 and "what\trows\tthe first of them\nadded\t2\t" in result.stdout
+    assert (
+        "a dry run: nothing was changed" in result.stderr
+        and not (root / "export.bad.jsonl").exists()
+    )
+    refused(run("store", "stats", "new"), "no store 'new'")
+    result = run("store", "import", "new", str(table), *options)
+    assert "new: 2 added (revision 1)" in result.stderr
+    assert "export.csv:5: left out: 1 cells" in result.stderr
+    assert json.loads((root / "export.bad.jsonl").read_text())["line"] == 5
+    data = run("store", "import", "new", str(table), *options, "--mirror", "--json").stdout
+    assert json.loads(data)["unchanged"] == 2
+
+
+def test_import_from_stdin_and_export_to_every_format(run: Run, root: Path) -> None:
+    lines = "".join(json.dumps(row) + "\n" for row in ROWS)
+    assert "in: 11 added" in run("store", "import", "in", "-", stdin=lines).stderr
+    first = run("store", "export", "in").stdout
+    for name in ("out.csv", "out.tsv", "out.jsonl.gz", "out.parquet"):
+        assert (
+            f"wrote 11 examples to {root / name}"
+            in run("store", "export", "in", str(root / name)).stderr
+        )
+        store = name.replace(".", "-")
+        assert "11 added" in run("store", "import", store, str(root / name)).stderr
+        assert run("store", "export", store).stdout == first
+    part = run("store", "export", "in", "--where", "label=pin_forgotten", "--format", "csv").stdout
+    assert (
+        part.startswith("id,input,output,label,status,metadata")
+        and part.count("pin_forgotten") == 4
+    )
+    refused(run("store", "export", "in", "--where", "lable=x"), "no row has a field 'lable'")
+
+
+def test_update_round_trip(run: Run, root: Path) -> None:
+    table = root / "tickets.csv"
+    run("store", "export", "tickets", str(table))
+    table.write_text(
+        table.read_text().replace("top up failed,top_up_failed", "top up failed,declined")
+    )
+    assert "1 updated, 10 unchanged (revision 2)" in run(
+        "store", "import", "tickets", str(table), "--update"
+    ).stderr  # fmt: skip
+    table.write_text("id,output\nnope,x\n")
+    refused(run("store", "import", "tickets", str(table), "--update"), "no example 'nope'")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--map", "input"], "is not KEY=NAME"),
+        (["--bad-rows", "x"], "--bad-rows goes with --skip-bad"),
+        (["--format", "xml"], "'xml' is not one of"),
+    ],
+)
+def test_import_misuse(run: Run, root: Path, arguments: list[str], reason: str) -> None:
+    file = write_rows(root / "rows.jsonl", ROWS)
+    result = run("store", "import", "new", str(file), *arguments)
+    assert result.exit_code == 2 and reason in result.stderr
+
+
+def test_build_with_filters_tools_and_a_tokenizer(run: Run, root: Path) -> None:
+    tools = root / "tools.json"
+    tools.write_text('[{"type": "function", "function": {"name": "find"}}]')
+    build = ("build", "tickets/route", "I lost my card")
+    body = json.loads(run(*build, "--tools", str(tools), "--format", "openai").stdout)
+    assert body["tools"][0]["function"]["name"] == "find"
+    data = json.loads(run(*build, "--where", "label!=card_lost", "--json").stdout)
+    assert data["examples"] and all(e["label"] != "card_lost" for e in data["examples"])
+    data = json.loads(run(*build, "--min-score", "0.99", "--exclude-self", "--json").stdout)
+    assert data["examples"] == [] and data["manifest"]["exclude_self"] is True
+    folder = make_tokenizer(root / "tok")
+    data = json.loads(run(*build, "--encoding", str(folder), "--json").stdout)
+    assert data["encoding"].startswith("tok@")
+    refused(run(*build, "--encoding", str(root / "no.json")), "no tokenizer at")
+    refused(run(*build, "--where", "team=x"), "no row has a field 'team'; ")
+    counted = run("tokens", "--encoding", str(folder), stdin="hello").stdout
+    assert int(counted) > 1
+
+
+def test_bundle(run: Run, root: Path) -> None:
+    expected = run("build", "tickets/route", "I lost my card").stdout
+    result = run("bundle", str(root / "served"))
+    assert "1 template, tickets (11 rows)" in result.stderr
+    refused(run("bundle", str(root / "served")), "is there already; --replace makes it anew")
+    assert json.loads(run("bundle", str(root / "served"), "--replace", "--json").stdout)["stores"]
+    served = CliRunner().invoke(
+        cli, ["-C", str(root / "served"), "build", "tickets/route", "I lost my card"]
+    )
+    assert served.stdout == expected
+    (root / "served" / "promptlib.db").write_bytes(b"x")
+    broken = CliRunner().invoke(cli, ["-C", str(root / "served"), "search", "tickets", "x"])
+    assert broken.exit_code == 1 and "promptlib.db changed; make the bundle again" in broken.stderr

@@ -1,22 +1,35 @@
 """What the documents promise: their snippets run, their links lead somewhere."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from promptlib.project import Project
+from promptlib.store.settings import StoreSettings
 from tests.conftest import CHECKOUT
 
 README = (CHECKOUT / "README.md").read_text()
-DOCUMENTS = [CHECKOUT / "README.md", CHECKOUT / "CHANGELOG.md", CHECKOUT / "benchmarks/README.md"]
+GUIDES = sorted((CHECKOUT / "docs").glob("*.md"))
+DOCUMENTS = [
+    *(CHECKOUT / name for name in ("README.md", "CHANGELOG.md", "benchmarks/README.md")), *GUIDES,
+]  # fmt: skip
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def guide(name: str) -> str:
+    return (CHECKOUT / "docs" / f"{name}.md").read_text()
 
 
 def test_the_first_screen_has_what_and_how() -> None:
@@ -34,12 +47,13 @@ def test_python_snippets_run(code: str, real_root: Path, real_project: Project) 
     assert "lost_or_stolen_card" in done.stdout and "tokens of 580" in done.stdout
 
 
-COMMANDS = [
+COMMANDS = dict.fromkeys(
     line.removeprefix("$ ").partition("  #")[0]
-    for block in blocks("console")
+    for text in (README, *map(Path.read_text, GUIDES))
+    for block in blocks("console", text)
     for line in block.splitlines()
     if "promptlib " in line and not line.startswith(("$ pip", "$ promptlib init"))
-]
+)
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -57,6 +71,85 @@ def test_commands_run(line: str, real_root: Path, real_project: Project) -> None
         env=os.environ | {"PYTHONPATH": str(CHECKOUT), "PATH": path}, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def model_server() -> Iterator[str]:
+    """A server that speaks the chat completions protocol and repeats the last message."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            message = {
+                "role": "assistant",
+                "content": f"You said: {body['messages'][-1]['content']}",
+            }
+            choice = {"index": 0, "finish_reason": "stop", "message": message}
+            answer = {"id": "1", "object": "chat.completion", "created": 1, "model": body["model"]}
+            data = json.dumps(answer | {"choices": [choice]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
+CHAT_ROUND = """
+import os, sys, json
+sys.path.insert(0, os.getcwd())
+from fastapi.testclient import TestClient
+from chatbot import app, conversations
+with TestClient(app) as client:
+    said = ["I need a cheap hotel in the north", "Yes, please", " "]
+    found = [client.post("/reply", json={"conversation": "ada", "text": text}) for text in said]
+print(json.dumps([[answer.status_code, answer.json()] for answer in found]))
+assert len(conversations["ada"]) == 4
+"""
+
+
+def test_the_chatbot_of_the_guide_runs(
+    real_root: Path, real_project: Project, model_server: str, tmp_path: Path
+) -> None:
+    code = blocks("python", guide("chatbot"))[0]
+    assert len(code.splitlines()) <= 62
+    (tmp_path / "chatbot.py").write_text(code)
+    environment = os.environ | {
+        "PYTHONPATH": str(CHECKOUT), "CHATBOT_PROJECT": str(real_root),
+        "OPENAI_BASE_URL": model_server, "OPENAI_API_KEY": "none",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CHAT_ROUND], cwd=tmp_path, capture_output=True,
+        text=True, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, second, empty = json.loads(done.stdout)
+    assert first[0] == 200 and first[1]["text"] == "You said: I need a cheap hotel in the north"
+    assert second[0] == 200 and len(second[1]["examples"]) == 3
+    assert 200 < second[1]["prompt_tokens"] <= 1800
+    assert empty[0] == 422
+
+
+def test_many_prompts_of_the_guide(real_project: Project) -> None:
+    scope: dict[str, Any] = {"project": real_project}
+    exec(blocks("python", guide("chatbot"))[1], scope)
+    assert [len(prompt.examples) for prompt in scope["prompts"]] == [2, 2]
+
+
+def test_the_rows_and_settings_of_the_guide(project: Project, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(blocks("json", guide("stores"))[0])
+    assert project.import_file("shapes", rows).added == 3
+    (tmp_path / "store.toml").write_text(blocks("toml", guide("stores"))[0])
+    settings = StoreSettings.from_toml(tmp_path / "store.toml")
+    assert settings.label == "output.intent" and settings.embed.turns == 2
 
 
 def test_the_template_shown_is_the_starter() -> None:

@@ -165,6 +165,26 @@ def test_a_fork_while_the_model_is_loaded(real_root: Path, real_project: Project
     assert done.stdout[:half] == done.stdout[half:] != ""
 
 
+def test_a_forked_child_ends_in_order_with_its_own_status(
+    real_root: Path, real_project: Project
+) -> None:
+    code = (
+        "import os, sys, promptlib\n"
+        "project = promptlib.open('.')\n"
+        "project.build('banking/intent', 'My card was stolen')\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    print(project.build('banking/intent', 'My card was stolen').tokens)\n"
+        "    sys.exit(7)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=real_root, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)}, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 7 and int(done.stdout) > 100, done.stderr
+
+
 def test_an_edit_by_another_process_is_seen_at_once(root: Path, project: Project) -> None:
     project.build(ROUTE, "zebra crossing")
     code = (
@@ -322,15 +342,23 @@ def server(real_root: Path, real_project: Project, tmp_path: Path) -> Iterator[s
         sys.executable, "-m", "gunicorn", "--preload", "--workers=2", "--threads=4",
         "--bind", address, "served:app",
     ]  # fmt: skip
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    log = tmp_path / "log"
+    with log.open("w") as talk:
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+            stdout=talk, stderr=talk,
+        )  # fmt: skip
     try:
         yield f"http://{address}"
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
+            process.wait()
+    # Workers that free what their parent had opened hang or crash as they end.
+    assert "was sent SIG" not in log.read_text() and "terminate" not in log.read_text()
 
 
 def fetch(url: str) -> dict[str, object]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from promptlib.embedding.embedder import Coverage, Kind, Progress, Vectors
-from promptlib.forking import ForkAware
+from promptlib.forking import ForkAware, abandon
 
 BATCH = 64
 """Texts of similar length that go through the model together."""
@@ -41,7 +41,8 @@ class OnnxEmbedder(ForkAware):
         self._renew()
 
     def _renew(self) -> None:
-        self._parents = self._loaded  # never freed in a child: its threads aren't there to end
+        if self._loaded is not None:
+            abandon(self._loaded)
         self._loaded = None
         self._lock = threading.Lock()
 

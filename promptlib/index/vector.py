@@ -16,7 +16,7 @@ from promptlib.embedding.embedder import Embedder, Progress, Vectors
 from promptlib.errors import PromptlibError, StaleIndexError
 from promptlib.example import Recipe, retrieval_text
 from promptlib.filtering import Where
-from promptlib.forking import ForkAware
+from promptlib.forking import ForkAware, abandon
 from promptlib.index.base import (
     Base,
     Origin,
@@ -67,14 +67,16 @@ class ExampleIndex(ForkAware):
         self.embedder = embedder or store.embedder
         self.folder = folder
         self._looked = 0.0
+        self._state: State | None = None
         self._masks = Masks(store)
         self._settings: tuple[Origin, StoreSettings] | None = None
         self._renew()
 
     def _renew(self) -> None:
         # A forked child opens its own: a search in what the parent has mapped can hang.
-        self._parents = getattr(self, "_state", None)  # never freed there: FAISS has threads
-        self._state: State | None = None
+        if self._state is not None:
+            abandon(self._state)
+        self._state = None
         self._lock = threading.Lock()
         self._rebuilding: threading.Thread | None = None
 

@@ -86,10 +86,11 @@ def import_file(
             source, rename=rename, where=where, limit=limit, skip_bad=skip_bad,
             label_of=settings.label_of, recipe=settings.embed,
         )  # fmt: skip
-        if prepare is not None and not dry_run:
-            prepare()
-        if (bad_rows := options.get("bad_rows")) is not None and file.problems:
-            _save_bad_rows(file, bad_rows)
+        if not dry_run:
+            if prepare is not None:
+                prepare()
+            if (bad_rows := options.get("bad_rows")) is not None and file.problems:
+                _save_bad_rows(file, bad_rows)
         return import_examples(
             store, file, label=label, restore=options.get("restore", False),
             mirror=options.get("mirror", False), dry_run=dry_run, progress=progress, by=by,
