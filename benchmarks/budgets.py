@@ -1,25 +1,26 @@
 """2,000 random prompts against their budgets: python benchmarks/budgets.py
 
-Each is counted afresh from its final messages, with tiktoken and the published rule alone.
+Over the four starters, with history where the template takes it, in both encodings and with a
+Hugging Face tokenizer and its chat template. Each prompt is counted afresh from its final messages,
+with the tokenizer and the published rule alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import sys
+from collections import Counter
 
-from common import PROJECT, TEMPLATE, median, prepared_project, queries, save
+from common import CHECKOUT, PROJECT, RESULTS, median, prepared_project, queries, save
 
 import promptlib
 from promptlib.budget.fit import DropReason
-from promptlib.budget.tokens import load_encoding
+from promptlib.selection.strategies import STRATEGIES
 
-
-def recount(prompt: promptlib.Prompt) -> int:
-    encoding = load_encoding(prompt.encoding)
-    messages = prompt.messages or ()
-    texts = (text for message in messages for text in message.values())
-    return 3 + 3 * len(messages) + sum(len(encoding.encode_ordinary(text)) for text in texts)
+sys.path.insert(0, str(CHECKOUT))
+from tests.test_huggingface import make_tokenizer, reference_of
+from tests.test_starters import STARTERS, TALK, recounted
 
 
 def main() -> None:
@@ -30,26 +31,37 @@ def main() -> None:
     chance = random.Random(arguments.seed)
     prepared_project()
     project = promptlib.open(PROJECT)
+    tokenizer = make_tokenizer(RESULTS / "tokenizer")
+    reference = reference_of(tokenizer)
     texts = queries()
     over = refused = 0
     use: list[float] = []
+    drawn: Counter[str] = Counter()
     for _ in range(arguments.draws):
+        template = chance.choice(list(STARTERS))
         reserve = chance.choice([0, 20, 50])
-        budget = chance.randint(60, 700)
+        budget = chance.randint(60, 1500)
+        talk = TALK[: chance.randint(0, len(TALK))] if template == "support/reply" else None
         options = {
             "k": chance.randint(0, 24),
-            "strategy": chance.choice(["auto", "similar", "random"]),
-            "encoding": chance.choice(["o200k_base", "cl100k_base"]),
+            "strategy": chance.choice(["auto", *STRATEGIES]),
+            "encoding": chance.choice(["o200k_base", "cl100k_base", str(tokenizer)]),
             "order": chance.choice(["nearest-last", "nearest-first", "edges", "shuffled"]),
         }
         try:
             prompt = project.build(
-                TEMPLATE, chance.choice(texts), budget=budget, reserve=reserve, **options
+                template,
+                chance.choice(texts),
+                history=talk,
+                budget=budget,
+                reserve=reserve,
+                **options,
             )
         except promptlib.BudgetError:
             refused += 1  # the fixed part alone is over
             continue
-        tokens = recount(prompt)
+        tokens = recounted(prompt, reference)
+        drawn[f"{template}, {prompt.encoding.partition('@')[0]}"] += 1
         over += tokens > budget - reserve or tokens != prompt.tokens
         if any(dropped.reason is DropReason.OVER_BUDGET for dropped in prompt.dropped):
             use.append(tokens / (budget - reserve))
@@ -63,6 +75,7 @@ def main() -> None:
             "mean_use_of_the_budget_there": round(sum(use) / len(use), 4),
             "median_use": round(median(use), 4),
             "lowest_use": round(min(use), 4),
+            "prompts_counted": dict(sorted(drawn.items())),
         },
     )
 

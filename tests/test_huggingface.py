@@ -70,6 +70,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reference(folder: Path) -> Any:
+    return reference_of(folder)
+
+
+def reference_of(folder: Path) -> Any:
+    """The same tokenizer as transformers has it."""
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast(

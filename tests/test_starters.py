@@ -9,14 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import promptlib
-from promptlib.budget.huggingface import load_tokenizer
 from promptlib.budget.tokens import load_encoding
 from promptlib.files.reading import read_examples
 from promptlib.project import Project
 from promptlib.selection.strategies import STRATEGIES
 from promptlib.store.settings import StoreSettings
 from tests.conftest import CHECKOUT
-from tests.test_huggingface import make_tokenizer
+from tests.test_huggingface import counted, make_tokenizer, reference_of
 from tests.test_serving import QUESTIONS
 
 STARTERS = {
@@ -65,14 +64,19 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tokenizer(tmp_path_factory.mktemp("hf") / "small")
 
 
-def recounted(prompt: promptlib.Prompt, encoding: str) -> int:
-    """Count afresh, by tokenizers and published rules alone."""
+@pytest.fixture(scope="module")
+def reference(tokenizer: Path) -> Any:
+    return reference_of(tokenizer)
+
+
+def recounted(prompt: promptlib.Prompt, reference: Any) -> int:
+    """Count afresh from the final messages: by transformers, or by tiktoken and the rule alone."""
     messages = prompt.messages or []
-    if "/" in encoding:
-        return load_tokenizer(encoding).count_messages(messages)
-    ranks = load_encoding(encoding)
+    if "@" in prompt.encoding:
+        return counted(reference, messages)
+    ranks = load_encoding(prompt.encoding)
     texts = (text for message in messages for text in message.values())
-    return 3 + sum(3 for _ in messages) + sum(len(ranks.encode_ordinary(text)) for text in texts)
+    return 3 + 3 * len(messages) + sum(len(ranks.encode_ordinary(text)) for text in texts)
 
 
 @settings(max_examples=60)
@@ -89,7 +93,7 @@ def recounted(prompt: promptlib.Prompt, encoding: str) -> int:
     st.sampled_from(["o200k_base", "cl100k_base", "tokenizer"]), st.integers(0, len(TALK)),
 )  # fmt: skip
 def test_no_prompt_is_over_its_budget(
-    real_project: Project, tokenizer: Path, template: str, query: str, budget: int,
+    real_project: Project, tokenizer: Path, reference: Any, template: str, query: str, budget: int,
     options: dict[str, Any], encoding: str, turns: int,
 ) -> None:  # fmt: skip
     encoding = str(tokenizer) if encoding == "tokenizer" else encoding
@@ -107,7 +111,7 @@ def test_no_prompt_is_over_its_budget(
     except promptlib.BudgetError as error:
         assert error.fixed > budget - 10
         return
-    assert recounted(prompt, encoding) == prompt.tokens <= budget - 10
+    assert recounted(prompt, reference) == prompt.tokens <= budget - 10
     assert len(prompt.examples) <= options["k"]
     floor = options["min_score"]
     assert all(floor is None or e.similarity >= floor for e in prompt.examples)
