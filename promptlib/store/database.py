@@ -130,8 +130,9 @@ class Database(ForkAware):
                 if not found and inspect(connection).get_table_names():
                     raise StoreError(f"{self.path} is another program's database")
             check_not_newer(found)
+            if not read_only:
+                _use_write_ahead_log(engine)  # a backup may come without one
             if found < NEWEST and not read_only:
-                _use_write_ahead_log(engine)
                 with engine.execution_options(writes=True).begin() as connection:
                     migrate(connection)
         return engine

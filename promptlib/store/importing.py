@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from promptlib.embedding.embedder import Coverage, Progress
 from promptlib.errors import ConfigError, did_you_mean
@@ -23,11 +23,11 @@ from promptlib.store.database import batched
 from promptlib.store.merge import Merge, merge
 from promptlib.store.reports import StoreState
 from promptlib.store.rows import (
-    COLUMNS,
+    PAGE,
     Change,
     RevisionWriter,
     StoredRow,
-    read_row,
+    read_page,
     rows_by_id,
 )
 from promptlib.store.settings import StoreSettings, check_name
@@ -36,9 +36,6 @@ from promptlib.text import text_hash
 
 if TYPE_CHECKING:
     from promptlib.store.store import ExampleStore
-
-BATCH = 2_000
-"""Rows that are looked up, embedded or written together."""
 
 SAMPLE = 5
 """Ids that a report names of each outcome."""
@@ -149,21 +146,21 @@ class _Import:
     def embed(self, before: StoreState, progress: Progress | None) -> None:
         """Store the vectors of all rows that will be found, a part at a time."""
         done, total = 0, len(self.file)
-        for part in batched(self.file, BATCH):
+        for part in batched(self.file, PAGE):
             self.report.coverage += self.store.embed(part, self.settings.embed)
             done += len(part)
             if progress is not None and self.report.coverage.texts:
                 progress(done, total)
         if before.settings.embed != self.settings.embed:  # rows that are there read anew
-            for rows in batched(self.store.rows(status="approved"), BATCH):
-                self.store.embed((row.example for row in rows), self.settings.embed)
+            for page in self.store.approved():
+                self.store.embed(page, self.settings.embed)
 
     def merge_into(
         self, connection: Connection, state: StoreState, writer: RevisionWriter | None
     ) -> None:
         """Merge all rows, then see to those that the file doesn't have."""
         ids = array("Q")
-        for part in batched(self.file, BATCH):
+        for part in batched(self.file, PAGE):
             existing = rows_by_id(connection, state.key, (e.id for e in part))
             merged = merge(part, existing, self.settings, restore=self.restore)
             self.report.count(merged)
@@ -172,11 +169,11 @@ class _Import:
                 writer.put(merged.changes)
         if not state.revision:
             return
-        for changed in batched(self._absent(connection, state, np.sort(np.array(ids))), BATCH):
+        for changed in batched(self._absent(connection, state, np.sort(np.array(ids))), PAGE):
             if writer is not None:
                 writer.put(changed)
         if writer is not None and self._reads_differently(state.settings):
-            for changed in batched(self._reread(connection, state), BATCH):
+            for changed in batched(self._reread(connection, state), PAGE):
                 writer.put(changed)
 
     def _absent(
@@ -238,17 +235,12 @@ def _check_label(label: str, file: ExamplesFile) -> None:
 
 
 def _rows_of(connection: Connection, state: StoreState, *conditions: Any) -> Iterator[StoredRow]:
-    """Read a store's rows in parts, by key, so that they may be changed meanwhile."""
-    last = 0
-    query = select(*COLUMNS, examples.c.key).where(examples.c.store == state.key, *conditions)
+    after = 0
     while True:
-        part = connection.execute(
-            query.where(examples.c.key > last).order_by(examples.c.key).limit(BATCH)
-        ).all()
-        if not part:
+        page, after = read_page(connection, state.key, after, *conditions)
+        if not page:
             return
-        last = part[-1].key
-        yield from map(read_row, part)
+        yield from page
 
 
 def _holds(ids: NDArray[np.uint64], number: int) -> bool:

@@ -80,6 +80,24 @@ def rows_by_id(connection: Connection, store: int, ids: Iterable[str]) -> dict[s
     return found
 
 
+PAGE = 2_000
+"""Rows that are read, looked up, embedded or written together."""
+
+
+def read_page(
+    connection: Connection, store: int, after: int, *conditions: Any
+) -> tuple[list[StoredRow], int]:
+    """Read the next rows of a store by key; returns them and the last key.
+
+    Between pages nothing is held, so that rows may be written meanwhile.
+    """
+    query = select(*COLUMNS, examples.c.key).where(
+        examples.c.store == store, examples.c.key > after, *conditions
+    )
+    found = connection.execute(query.order_by(examples.c.key).limit(PAGE)).all()
+    return [read_row(row) for row in found], found[-1].key if found else after
+
+
 Change = tuple[StoredRow | None, StoredRow]
 """A row before (None: it wasn't there) and after."""
 

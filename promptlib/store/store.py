@@ -16,8 +16,8 @@ from promptlib.embedding.embedder import Coverage, Embedder, Progress
 from promptlib.errors import ExampleNotFoundError, StoreError, StoreNotFoundError, did_you_mean
 from promptlib.example import Example, Recipe, Status, retrieval_text
 from promptlib.filtering import Matcher, Where
-from promptlib.store.database import Database, Prepared, batched
-from promptlib.store.importing import BATCH, ImportReport
+from promptlib.store.database import Database, Prepared
+from promptlib.store.importing import ImportReport
 from promptlib.store.intake import ImportOptions, import_file
 from promptlib.store.reports import LoggedChange, StoreState, StoreStats, read_log, read_stats
 from promptlib.store.rows import (
@@ -27,6 +27,7 @@ from promptlib.store.rows import (
     StoredRow,
     author,
     now,
+    read_page,
     read_row,
     row_of,
     rows_by_id,
@@ -140,6 +141,18 @@ class ExampleStore:
                 query = query.where(examples.c.status == status)
             for row in connection.execute(query.order_by(examples.c.id)):
                 yield read_row(row)
+
+    def approved(self) -> Iterator[builtins.list[Example]]:
+        """Go through the examples that prompts may show, a page at a time, each a snapshot."""
+        shown = (examples.c.status == "approved", ~examples.c.deleted)
+        after = 0
+        while True:
+            with self.database.read() as connection:
+                key = self.state(connection).key
+                page, after = read_page(connection, key, after, *shown)
+            if not page:
+                return
+            yield [row.example for row in page]
 
     def list(self, *, status: Status | None = None) -> list[Example]:
         """List the examples, by id."""
@@ -263,11 +276,13 @@ class ExampleStore:
 
     def embed_missing(self, progress: Progress | None = None) -> int:
         """Embed the rows that have no vector for this store's embedder; returns how many texts."""
-        made, recipe, total = 0, self.settings.embed, len(self)
-        for number, part in enumerate(batched(self.rows(status="approved"), BATCH)):
-            made += self.embed((row.example for row in part), recipe).texts
+        made = done = 0
+        recipe, total = self.settings.embed, self.stats().volume.rows
+        for page in self.approved():
+            made += self.embed(page, recipe).texts
+            done += len(page)
             if progress is not None:
-                progress(min((number + 1) * BATCH, total), total)
+                progress(min(done, total), total)
         return made
 
     # -- parts -----------------------------------------------------------------------------------
