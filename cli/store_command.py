@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .output import json_option, open_project, print_json, print_table, say
 from .store_edit import add, edit, rm
 from .store_files import export, import_, sync
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.group()
@@ -82,15 +79,18 @@ def list_stores(ctx: click.Context, as_json: bool) -> None:
     help="How many rows to list.",
 )
 @click.option("--label", help="List rows with this label only.")
+@click.option("--where", multiple=True, metavar="FIELD=VALUE", help="List rows that meet this.")
 @json_option
 @click.pass_context
 def show_examples(
-    ctx: click.Context, name: str, id: str | None, limit: int, label: str | None, as_json: bool
-) -> None:
+    ctx: click.Context, name: str, id: str | None, limit: int, label: str | None,
+    where: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
     """Show the example ID of store NAME, or list the store's first rows.
 
     \b
     promptlib store show banking77 -n 5
+    promptlib store show banking77 --where status=draft
     promptlib store show banking77 f218b70e7f4ee1a1
     """
     from promptlib.example import retrieval_text
@@ -100,7 +100,8 @@ def show_examples(
         row = opened.get(id).to_dict()
         click.echo(json.dumps(row, ensure_ascii=False, indent=None if as_json else 2))
         return
-    rows = [row for row in opened.rows() if label is None or row.label == label]
+    wanted = [*where, *([f"label={label}"] if label is not None else [])]
+    rows = list(opened.rows(where=wanted))
     examples = [row.example for row in rows[:limit]]
     if as_json:
         print_json([example.to_dict() for example in examples])

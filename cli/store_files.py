@@ -136,7 +136,7 @@ def export(
 
     opened = open_project(ctx).store(name)
     chosen: Any = format or format_of(file)
-    rows = opened.examples(where=where)
+    rows = (row.example for row in opened.rows(where=where))
     if str(file) == "-":
         write_examples(rows, sys.stdout.buffer, chosen)
         return

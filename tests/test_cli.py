@@ -588,6 +588,14 @@ def test_build_with_filters_tools_and_a_tokenizer(run: Run, root: Path) -> None:
     assert int(counted) > 1
 
 
+def test_rows_are_shown_by_conditions(run: Run) -> None:
+    run("store", "add", "tickets", "--input", "not sure yet", "--draft")
+    shown = run("store", "show", "tickets", "--where", "status=draft").stdout
+    assert "not sure yet" in shown and shown.count("\n") == 2
+    assert run("store", "show", "tickets", "--label", "pin_forgotten").stdout.count("pin_forg") == 4
+    refused(run("store", "show", "tickets", "--where", "lable=x"), "no row has a field 'lable'")
+
+
 def test_bundle(run: Run, root: Path) -> None:
     expected = run("build", "tickets/route", "I lost my card").stdout
     result = run("bundle", str(root / "served"))

@@ -247,3 +247,55 @@ def test_processes_that_start_at_once_compile_once(tmp_path: Path) -> None:
     assert all(process.returncode == 0 for process in running), outputs
     assert len({out for out, _ in outputs}) == 1
     assert sum("compiling" in talk for _, talk in outputs) == 1
+
+
+# -- int8 ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def int8() -> Embedder:
+    return load_embedder(DEFAULT_MODEL, precision="int8")
+
+
+def test_int8_is_near_the_original_and_another_embedder(int8: Embedder, onnx: OnnxEmbedder) -> None:
+    assert isinstance(int8, OnnxEmbedder) and int8.fingerprint != onnx.fingerprint
+    texts = ["I lost my card", "What is the exchange rate?", "¿Dónde está mi tarjeta?"]
+    cosines = np.einsum("ij,ij->i", int8.embed(texts), onnx.embed(texts))
+    assert cosines.min() > 0.97 and not np.allclose(int8.embed(texts), onnx.embed(texts))
+    size = {e: (e.folder / "model.onnx").stat().st_size for e in (int8, onnx)}
+    assert size[int8] < size[onnx] / 3
+
+
+@settings(max_examples=10)
+@given(TEXTS)
+def test_an_int8_vector_depends_on_its_text_alone(int8: Embedder, texts: list[str]) -> None:
+    together = int8.embed(["a card", *texts])[0]
+    assert (together == int8.embed(["a card"])[0]).all()
+
+
+def test_int8_that_is_too_far_from_the_original_is_not_used(
+    source: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(compile_module, "INT8_COSINE", 0.9999)
+    embedder = compile_model(source, tmp_path, "int8")
+    assert isinstance(embedder, TorchEmbedder)
+    assert "at int8 the mean cosine with the original is 0.99" in caplog.text
+
+
+def test_a_project_can_ask_for_int8(tmp_path: Path, int8: Embedder) -> None:
+    import promptlib
+
+    (tmp_path / "promptlib.toml").write_text('[embedder]\nprecision = "int8"\n')
+    with promptlib.open(tmp_path) as project:
+        assert project.embedder.fingerprint == int8.fingerprint
+    (tmp_path / "promptlib.toml").write_text('[embedder]\nprecision = "int4"\n')
+    with pytest.raises(promptlib.ConfigError, match="precision: input should be 'fp32' or 'int8'"):
+        promptlib.open(tmp_path)
+
+
+def test_what_a_model_reads_of_texts(onnx: OnnxEmbedder) -> None:
+    coverage = onnx.coverage(["short", "word " * 400, "\U0001f9ff \u0b95\u0bcd\u0bb7"])
+    assert (coverage.texts, coverage.longer) == (3, 1) and coverage.unknown >= 1
+    assert 400 < coverage.tokens < 450
+    assert LazyEmbedder(DEFAULT_MODEL).coverage(["short"]).longer == 0

@@ -131,16 +131,27 @@ class ExampleStore:
         with self.database.read() as connection:
             return self.find_state(connection) is not None
 
-    def rows(self, *, status: Status | None = None) -> Iterator[StoredRow]:
-        """Go through the rows that aren't deleted, by id, in one snapshot."""
+    def rows(
+        self,
+        *,
+        status: Status | None = None,
+        where: Where | Mapping[str, Any] | Sequence[str] | None = None,
+    ) -> Iterator[StoredRow]:
+        """Go through the rows that aren't deleted, by id, in one snapshot.
+
+        Raises ConfigError, at the end, for a condition on a field that no row has.
+        """
+        matcher = Matcher(Where.parse(where))
         with self.database.read() as connection:
             query = select(*COLUMNS).where(
                 examples.c.store == self.state(connection).key, ~examples.c.deleted
             )
             if status is not None:
                 query = query.where(examples.c.status == status)
-            for row in connection.execute(query.order_by(examples.c.id)):
-                yield read_row(row)
+            for row in map(read_row, connection.execute(query.order_by(examples.c.id))):
+                if not matcher.where or matcher.matches(row.example, row.label):
+                    yield row
+        matcher.check()
 
     def approved(self) -> Iterator[builtins.list[Example]]:
         """Go through the examples that prompts may show, a page at a time, each a snapshot."""
@@ -157,20 +168,6 @@ class ExampleStore:
     def list(self, *, status: Status | None = None) -> list[Example]:
         """List the examples, by id."""
         return [row.example for row in self.rows(status=status)]
-
-    def examples(
-        self, *, where: Where | Mapping[str, Any] | Sequence[str] | None = None
-    ) -> Iterator[Example]:
-        """Go through the examples that meet conditions, by id.
-
-        Raises ConfigError, at the end, for a field that no row has.
-        """
-        matcher = Matcher(Where.parse(where))
-        for row in self.rows():
-            example = row.example
-            if matcher.matches(example, row.label):
-                yield example
-        matcher.check()
 
     def __iter__(self) -> Iterator[Example]:
         return (row.example for row in self.rows())
