@@ -85,10 +85,7 @@ def resolve_settings(
 
     Raises ConfigError for a value that can't be, EncodingError for an unknown model or encoding.
     """
-    if unknown := sorted(set(options) - set(Options.__annotations__)):
-        raise TypeError(
-            f"unknown option {unknown[0]!r}; {did_you_mean(unknown[0], Options.__annotations__)}"
-        )
+    _refuse_unknown(options)
     examples = front.examples or ExamplesSpec()
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     in_front = {
@@ -104,22 +101,10 @@ def resolve_settings(
         (encoding, model),
     ]
     model = next((named for _, named in levels if named is not None), None)
-    for name in ("k", "reserve", "seed", "budget"):
-        _check_whole(name, chosen.get(name), least=None if name == "seed" else 0)
     budget = chosen.get("budget", front.budget.tokens)
     if budget is None:
         budget = _window(model)
-    if budget <= 0:
-        raise ConfigError(f"budget must be 1 or more, not {budget}")
-    if chosen["reserve"] >= budget:
-        raise ConfigError(
-            f"a reserve of {chosen['reserve']:,} leaves nothing of a budget of {budget:,}"
-        )
-    min_score = chosen["min_score"]
-    if min_score is not None and not (_is_number(min_score) and -1 <= min_score <= 1):
-        raise ConfigError(f"min_score must be a number from -1 to 1, not {min_score!r}")
-    strategy_name(chosen["strategy"])
-    check_order(chosen["order"])
+    _check(chosen, budget)
     return Settings(
         k=chosen["k"],
         strategy=chosen["strategy"],
@@ -131,7 +116,7 @@ def resolve_settings(
         share=front.budget.share,
         model=model,
         counter=_counter(levels, root),
-        min_score=min_score,
+        min_score=chosen["min_score"],
         exclude_self=bool(chosen["exclude_self"]),
         where=Where.parse(chosen["where"]),
         tools=_tools(chosen["tools"]),
@@ -144,9 +129,30 @@ _DEFAULTS = {
 }  # fmt: skip
 
 
-def _check_whole(name: str, value: Any, least: int | None) -> None:
-    if value is None:
-        return
+def _refuse_unknown(options: Options) -> None:
+    known = Options.__annotations__
+    for name in sorted(set(options) - set(known)):
+        raise TypeError(f"unknown option {name!r}; {did_you_mean(name, known)}")
+
+
+def _check(chosen: Mapping[str, Any], budget: Any) -> None:
+    """Raise ConfigError for the first setting that can't be."""
+    _check_whole("budget", budget, least=1)
+    _check_whole("k", chosen["k"], least=0)
+    _check_whole("reserve", chosen["reserve"], least=0)
+    _check_whole("seed", chosen["seed"])
+    if chosen["reserve"] >= budget:
+        raise ConfigError(
+            f"a reserve of {chosen['reserve']:,} leaves nothing of a budget of {budget:,}"
+        )
+    min_score = chosen["min_score"]
+    if min_score is not None and not (_is_number(min_score) and -1 <= min_score <= 1):
+        raise ConfigError(f"min_score must be a number from -1 to 1, not {min_score!r}")
+    strategy_name(chosen["strategy"])
+    check_order(chosen["order"])
+
+
+def _check_whole(name: str, value: Any, least: int | None = None) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ConfigError(f"{name} must be a whole number, not {value!r}")
     if least is not None and value < least:

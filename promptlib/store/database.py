@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, Select, create_engine, event, inspect
-from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.pool import QueuePool
@@ -214,24 +213,6 @@ def _use_write_ahead_log(engine: Engine) -> None:
 
 def _quoted(path: Path) -> str:
     return quote(str(path))
-
-
-class Prepared:
-    """A query compiled once and run by the driver itself, in a third of the time.
-
-    For what every prompt asks; parameters are given in the order in which the query names them.
-    """
-
-    def __init__(self, query: Select[Any]) -> None:
-        self.sql = str(query.compile(dialect=sqlite_dialect()))
-
-    def all(self, connection: Connection, *parameters: Any) -> list[Any]:
-        """Run the query in the connection's transaction; returns its rows as tuples."""
-        if not connection.in_transaction():
-            connection.begin()
-        cursor = connection.connection.cursor()
-        cursor.execute(self.sql, parameters)
-        return list(cursor.fetchall())
 
 
 def batched(items: Iterable[T], size: int = 1000) -> Iterator[list[T]]:

@@ -6,19 +6,19 @@ import builtins
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Unpack
 
-from sqlalchemy import BindParameter, Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from promptlib.embedding.embedder import Coverage, Embedder, Progress
 from promptlib.errors import ExampleNotFoundError, StoreError, StoreNotFoundError, did_you_mean
 from promptlib.example import Example, Recipe, Status, retrieval_text
 from promptlib.filtering import Matcher, Where
-from promptlib.store.database import Database, Prepared
+from promptlib.store.database import Database
 from promptlib.store.importing import ImportReport
 from promptlib.store.intake import ImportOptions, import_file
+from promptlib.store.lookups import examples_by_keys, read_position
 from promptlib.store.reports import LoggedChange, StoreState, StoreStats, read_log, read_stats
 from promptlib.store.rows import (
     COLUMNS,
@@ -108,10 +108,10 @@ class ExampleStore:
 
     def position(self, connection: Connection) -> tuple[int, str, int, str]:
         """Read the store's key, uid, revision and token: the little that every prompt asks for."""
-        found = _POSITION.all(connection, self.name)
-        if not found:
-            self.state(connection)  # says what is wrong
-        return tuple(found[0])
+        found = read_position(connection, self.name)
+        if found is None:
+            raise StoreNotFoundError(f"store {self.name!r} isn't there any more")
+        return found
 
     @property
     def revision(self) -> int:
@@ -201,9 +201,7 @@ class ExampleStore:
         if connection is None:
             with self.database.read() as connection:
                 return self.by_keys(keys, connection)
-        rows = _by_keys(len(keys)).all(connection, *keys) if keys else ()
-        found = {key: Example.from_stored(*parts) for key, *parts in rows}
-        return [found[key] for key in keys]
+        return examples_by_keys(connection, keys)
 
     def log(self, id: str | None = None) -> builtins.list[LoggedChange]:
         """List the changes, oldest first: of one example, or of all."""
@@ -306,18 +304,6 @@ class ExampleStore:
         return row
 
 
-_POSITION = Prepared(
-    select(stores.c.key, stores.c.uid, stores.c.revision, stores.c.token).where(
-        stores.c.name == bindparam("store_name")
-    )
-)
 _STATE = select(
     stores.c.key, stores.c.uid, stores.c.revision, stores.c.token, stores.c.settings, stores.c.seed
 ).where(stores.c.name == bindparam("store_name"))
-
-
-@lru_cache
-def _by_keys(count: int) -> Prepared:
-    columns = examples.c.key, examples.c.id, examples.c.content, examples.c.content_hash
-    keys: builtins.list[BindParameter[int]] = [bindparam(f"key{n}") for n in range(count)]
-    return Prepared(select(*columns, examples.c.status).where(examples.c.key.in_(keys)))
