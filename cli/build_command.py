@@ -110,6 +110,7 @@ def build(
         query = read_text("-").removesuffix("\n").removesuffix("\r") or None
     turns = read_list(history, "messages") if history is not None else None
     options |= {"where": where or None, "tools": read_list(tools, "schemas") if tools else None}
+    options["as_message"] = form != "text"
     prompt = project.build(template, query, inputs=values, history=turns, **options)
     if as_json:
         print_json(prompt.to_dict())
@@ -123,10 +124,9 @@ def build(
 def _formatted(prompt: Prompt, form: str) -> str:
     if form == "text":
         return prompt.text
-    messages = prompt.messages or [{"role": "user", "content": prompt.text}]
     if form == "messages":
-        return json.dumps(messages, ensure_ascii=False, indent=2)
-    body: dict[str, Any] = {"model": prompt.manifest["model"], "messages": messages}
+        return json.dumps(prompt.messages, ensure_ascii=False, indent=2)
+    body: dict[str, Any] = {"model": prompt.manifest["model"], "messages": prompt.messages}
     if prompt.manifest["tools"]:
         body["tools"] = prompt.manifest["tools"]
     if prompt.reserve:

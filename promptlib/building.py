@@ -153,14 +153,15 @@ class _Builder:
     def _count(self, ranks: Sequence[int], turns: int) -> int:
         rendered = self._render(ranks, turns)
         counter, tools = self.settings.counter, self.settings.tools
-        if rendered.messages is not None:
-            return counter.count_messages(rendered.messages, tools)
-        return counter.count(rendered.text) + (counter.count_messages([], tools) if tools else 0)
+        if rendered.messages is None:
+            return counter.count(rendered.text)
+        return counter.count_messages(rendered.messages, tools)
 
     def _render(self, ranks: Sequence[int], turns: int) -> Rendered:
         key = tuple(ranks), turns
-        if self.last is not None and self.last[0] == key:
-            return self.last[1]  # what was counted last is most often what is shown
+        last = self.last
+        if last is not None and last[0] == key:
+            return last[1]  # what was counted last is most often what is shown
         ordered = order_examples(ranks, self.settings.order, self.settings.seed)
         kept = self.messages[len(self.messages) - turns :]
         rendered = self.template.render_scope(
@@ -170,6 +171,9 @@ class _Builder:
                 "history": JsonList(message for turn in kept for message in turn),
             }
         )
+        if rendered.messages is None and (self.settings.as_message or self.settings.tools):
+            # A text that goes with tools goes as a message.
+            rendered = Rendered(rendered.text, [{"role": "user", "content": rendered.text}])
         self.last = key, rendered
         return rendered
 
@@ -225,7 +229,7 @@ class _Builder:
             left = len(self.turns) - self.kept_turns
             yield f"{left} of {len(self.turns)} turns of history left out for room"
         parts = sum(not_text(message["content"]) for message in rendered.messages or ())
-        if parts and self.settings.counter.count_chat is None:
+        if parts:
             yield (
                 f"{parts} messages have parts that aren't text: what those cost depends on the "
                 "model and isn't counted; keep room for them in the reserve"
@@ -248,7 +252,7 @@ class _Builder:
             "seed": settings.seed,
             "min_score": settings.min_score,
             "exclude_self": settings.exclude_self,
-            "where": settings.where.to_list(),
+            "where": settings.where.to_data(),
             "budget": settings.budget,
             "reserve": settings.reserve,
             "priority": settings.priority,

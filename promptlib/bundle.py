@@ -6,19 +6,18 @@ it at once, with neither PyTorch nor sentence-transformers installed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sqlalchemy import delete, select
 
-from promptlib.budget.huggingface import CONFIG, TEMPLATE, TOKENIZER, looks_like_path
+from promptlib.budget.huggingface import tokenizer_files, tokenizer_path
 from promptlib.config import (
     BUNDLE_FACTS,
     CONFIG_FILE,
@@ -37,6 +36,7 @@ from promptlib.store.database import Database
 from promptlib.store.rows import now
 from promptlib.store.store import ExampleStore
 from promptlib.store.tables import changes, embedders, examples, vectors
+from promptlib.text import file_sha256
 from promptlib.version import __version__
 
 FORMAT = 1
@@ -67,16 +67,18 @@ def make_bundle(project: Project, folder: Path | str, *, replace: bool = False) 
     Raises BundleError when the folder is there already, unless it is a bundle and `replace`, and
     when the embedder can't be put into one.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     if folder.exists() and not (replace and (folder / BUNDLE_FACTS).is_file()):
         raise BundleError(f"{folder} is there already" + _how_to_replace(folder))
     work = folder.with_name(f"{folder.name}.part-{secrets.token_hex(4)}")
     try:
         work.mkdir(parents=True)
         made = _fill(project, work)
+        aside = work.with_suffix(".old")
         if folder.exists():
-            shutil.rmtree(folder)
+            os.replace(folder, aside)
         os.replace(work, folder)
+        shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise BundleError(f"can't write {folder}: {error.strerror or error}") from None
     finally:
@@ -94,10 +96,10 @@ def open_bundle(folder: Path) -> Project:
         if config.embedder.model == "hashing"
         else OnnxEmbedder(folder / config.embedder.model)
     )
-    project = Project(folder, config, embedder=embedder)
-    project.database = Database(config.database, root=folder, read_only=True)
-    project.index_folder = folder / "index"
-    return project
+    database = Database(config.database, root=folder, read_only=True)
+    return Project(
+        folder, config, embedder=embedder, database=database, index_folder=folder / "index"
+    )
 
 
 def check_bundle(folder: Path) -> None:
@@ -129,14 +131,15 @@ def _fill(project: Project, work: Path) -> dict[str, int]:
     embedder = _copy_embedder(project, work)
     names = ExampleStore.names(project.database)
     for name in names:
-        project.index(name)
+        if pending := project.index(name).refresh().pending:
+            raise BundleError(f"{pending:,} rows of {name} are not embedded yet: try again later")
     made = _copy_stores(project, work, names)
     config = ProjectConfig(
         database=f"sqlite:///{DATABASE}", model=project.config.model,
         encoding=project.config.encoding, embedder=EmbedderConfig(model=embedder),
     )  # fmt: skip
     (work / CONFIG_FILE).write_text(config_text(config), encoding="utf-8")
-    pins = [f"{name}=={version(name)}\n" for name in SERVING]
+    pins = [f"{name}{_pin(name)}\n" for name in SERVING]
     head = f"# And then: pip install --no-deps promptlib=={__version__}\n"
     (work / "requirements.txt").write_text(head + "".join(pins), encoding="utf-8")
     facts = {
@@ -167,13 +170,12 @@ def _copy_embedder(project: Project, work: Path) -> str:
 
 
 def _copy_tokenizer(project: Project, encoding: str | None, work: Path) -> None:
-    if encoding is None or not looks_like_path(encoding):
+    path = tokenizer_path(encoding, project.root) if encoding is not None else None
+    if path is None:
         return
-    path = (project.root / encoding).resolve()
-    if not path.is_relative_to(project.root):
+    if not path.absolute().is_relative_to(project.root) or ".." in path.parts:
         raise BundleError(f"the tokenizer {encoding} lies outside the project: move it into it")
-    file = path / TOKENIZER if path.is_dir() else path
-    for part in (file, file.with_name(CONFIG), file.with_name(TEMPLATE)):
+    for part in tokenizer_files(path):
         if part.is_file():
             target = work / part.relative_to(project.root)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +205,14 @@ def _copy_stores(project: Project, work: Path, names: list[str]) -> dict[str, in
     return made
 
 
+def _pin(package: str) -> str:
+    """Pin a package to what is installed; one that goes by another name here is left open."""
+    try:
+        return f"=={version(package)}"
+    except PackageNotFoundError:
+        return ""
+
+
 def _files(folder: Path) -> Iterator[Path]:
     return (
         path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != BUNDLE_FACTS
@@ -211,8 +221,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _sha256(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError:
         return None
 

@@ -198,9 +198,10 @@ def _trial(project: Project, store: str, folder: Path) -> Project:
     starter = project.starter(store)
     if project.find_store(store) is not None or starter is None:
         return project
-    trial = Project(project.root, project.config, embedder=project.embedder)
-    trial.database = Database("sqlite:///trial.db", root=folder)
-    trial.index_folder = folder / "index"
+    trial = Project(
+        project.root, project.config, embedder=project.embedder,
+        database=Database("sqlite:///trial.db", root=folder), index_folder=folder / "index",
+    )  # fmt: skip
     made = trial.create_store(store, starter.settings)
     made.add(*read_examples(starter.file, limit=TRIAL_ROWS))
     return trial

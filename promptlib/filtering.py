@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from promptlib.errors import ConfigError, did_you_mean
@@ -64,14 +64,28 @@ class Where:
         """The fields that are asked about."""
         return {condition.field for condition in self.conditions}
 
-    def to_list(self) -> list[str]:
-        """Give the texts that `parse` reads."""
-        signs = {False: "=", True: "!="}
-        return [
-            f"{c.field}{signs[c.negated]}{value}"
-            for c in self.conditions
-            for value in sorted(c.values)
-        ]
+    def to_data(self) -> list[dict[str, Any]]:
+        """Give the conditions as plain data."""
+        return [asdict(c) | {"values": sorted(c.values)} for c in self.conditions]
+
+    def test(self, example: Example, label: str | None) -> tuple[bool, set[str]]:
+        """Say whether a row meets all conditions, and which fields asked about it has.
+
+        `label` is the one in effect.
+        """
+        meets, has = True, set()
+        for condition in self.conditions:
+            values = _field_values(example, label, condition.field)
+            if values is not None:
+                has.add(condition.field)
+            hit = values is not None and not condition.values.isdisjoint(values)
+            meets = meets and hit != condition.negated
+        return meets, has
+
+    def check(self, has: Collection[str], known: Iterable[str]) -> None:
+        """Raise ConfigError for a field that no row has; `known` names those that rows have."""
+        for name in sorted(self.fields - {"label", "status", "id"} - set(has)):
+            raise ConfigError(f"where: no row has a field {name!r}; {did_you_mean(name, known)}")
 
 
 @dataclass
@@ -80,31 +94,22 @@ class Matcher:
 
     where: Where
     rows: int = 0
-    found: set[str] = field(default_factory=set)
+    has: set[str] = field(default_factory=set)
     """Fields asked about that some row had."""
     known: set[str] = field(default_factory=lambda: {"label", "status", "id"})
 
     def matches(self, example: Example, label: str | None) -> bool:
         """Whether a row meets all conditions; `label` is the one in effect."""
+        meets, has = self.where.test(example, label)
         self.rows += 1
+        self.has |= has
         self.known.update(example.metadata)
-        every = True
-        for condition in self.where.conditions:
-            values = _field_values(example, label, condition.field)
-            if values is None:
-                every = every and condition.negated
-                continue
-            self.found.add(condition.field)
-            every = every and (condition.values.isdisjoint(values) == condition.negated)
-        return every
+        return meets
 
     def check(self) -> None:
         """Raise ConfigError for a field that no row had, if there were rows at all."""
-        missing = sorted(self.where.fields - self.found - {"label", "status", "id"})
-        if missing and self.rows:
-            raise ConfigError(
-                f"where: no row has a field {missing[0]!r}; {did_you_mean(missing[0], self.known)}"
-            )
+        if self.rows:
+            self.where.check(self.has, self.known)
 
 
 def _from_item(name: object, value: object) -> Condition:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from promptlib.config import BUNDLE_FACTS, ProjectProgress, find_project, read_config
 from promptlib.embedding.loading import LazyEmbedder
+from promptlib.errors import ConfigError
 
 if TYPE_CHECKING:
     from promptlib.embedding.embedder import Embedder
@@ -28,6 +29,8 @@ def open_project(
     """
     root = find_project(Path(path))
     if (root / BUNDLE_FACTS).is_file():
+        if embedder is not None:
+            raise ConfigError(f"{root} is a bundle: it brings the embedder that its vectors are of")
         from promptlib.bundle import open_bundle
 
         return open_bundle(root)

@@ -17,12 +17,14 @@ from promptlib.embedding.embedder import Embedder
 from promptlib.embedding.loading import LazyEmbedder
 from promptlib.errors import InputsError
 from promptlib.filtering import Where
+from promptlib.index.state import State
 from promptlib.index.vector import ExampleIndex
 from promptlib.prompt import Prompt
 from promptlib.request import Request, make_request
 from promptlib.retrieval import Hit, Query, make_shortlist, search_examples
 from promptlib.selection.strategies import Strategy, strategy_name
 from promptlib.settings import Options, resolve_settings
+from promptlib.store.database import Database
 from promptlib.stores import ProjectStores
 from promptlib.templating.registry import TemplateRegistry
 
@@ -43,19 +45,19 @@ class Project(ProjectStores):
         config: ProjectConfig,
         *,
         embedder: Embedder | None = None,
+        database: Database | None = None,
+        index_folder: Path | None = None,
         progress: ProjectProgress | None = None,
     ) -> None:
+        embedder = embedder or LazyEmbedder(config.embedder.model, config.embedder.precision)
         super().__init__(
-            root,
-            config,
-            embedder or LazyEmbedder(config.embedder.model, config.embedder.precision),
-            progress=progress,
+            root, config, embedder, database=database, index_folder=index_folder, progress=progress
         )
         self.registry = TemplateRegistry(root / config.templates)
 
     def _renew(self) -> None:
         super()._renew()
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="promptlib")
 
     def __enter__(self) -> Self:
         return self
@@ -65,9 +67,7 @@ class Project(ProjectStores):
 
     def close(self) -> None:
         """End what goes on in the background, and close the database."""
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
-            self._threads = None
+        self._threads.shutdown(cancel_futures=True)
         super().close()
 
     def warm(self, *templates: str) -> None:
@@ -86,7 +86,6 @@ class Project(ProjectStores):
                 root=self.root,
             )  # fmt: skip
             settings.counter.count("")
-        self._pool()
 
     def build(
         self,
@@ -139,7 +138,7 @@ class Project(ProjectStores):
     ) -> Prompt:
         """Build a prompt without holding up the event loop. Cancelling it is safe at any time."""
         work = partial(self.build, template, query, inputs=inputs, history=history, **options)
-        return await asyncio.get_running_loop().run_in_executor(self._pool(), work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def search(
         self,
@@ -176,32 +175,28 @@ class Project(ProjectStores):
             return [build_prompt(r.template, r.inputs, r.settings, history=r.history, notes=r.notes)
                     for r in requests]  # fmt: skip
         index = self.index(name)
-        queries: Sequence[Query | None] = [None] * len(requests)
-        if requests[0].searches:
-            if isinstance(self.embedder, LazyEmbedder):
-                self.embedder.start()
-                requests[0].settings.counter.count("")  # loads while the model is loaded beside it
-            recipe = index.store.state().settings.embed
-            texts = [request.query_text(recipe) for request in requests]
-            queries = list(map(Query, texts, index.embedder.embed(texts, kind="query")))
+        if requests[0].searches and isinstance(self.embedder, LazyEmbedder):
+            self.embedder.start()
+            requests[0].settings.counter.count("")  # loads while the model is loaded beside it
         with self.database.read() as connection:
+            state = index.refresh(connection)
+            queries: Sequence[Query | None] = [None] * len(requests)
+            if requests[0].searches:
+                recipe = index.settings(state, connection).embed
+                texts = [request.query_text(recipe) for request in requests]
+                queries = list(map(Query, texts, index.embedder.embed(texts, kind="query")))
             return [
-                self._shown(request, index, query, connection)
+                self._shown(request, index, state, query, connection)
                 for request, query in zip(requests, queries, strict=True)
             ]
 
     def _shown(
-        self, request: Request, index: ExampleIndex, query: Query | None, connection: Connection
-    ) -> Prompt:
-        found = make_shortlist(index, connection, query, request.settings)
+        self, request: Request, index: ExampleIndex, state: State, query: Query | None,
+        connection: Connection,
+    ) -> Prompt:  # fmt: skip
+        found = make_shortlist(index, state, connection, query, request.settings)
         notes = (*self._store_notes(index.store, found.rows, found.pending), *found.notes)
         return build_prompt(
             request.template, request.inputs, request.settings, found, history=request.history,
             notes=notes,
         )  # fmt: skip
-
-    def _pool(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="promptlib")
-            return self._threads

@@ -17,7 +17,7 @@ from promptlib.index.state import Candidates, Mask, State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.selection.strategies import BY_MEANING, Strategy, select_examples
 from promptlib.settings import Settings
-from promptlib.text import text_hash
+from promptlib.text import text_number
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,17 @@ def search_examples(
 
 
 def make_shortlist(
-    index: ExampleIndex, connection: Connection, query: Query | None, settings: Settings
-) -> Shortlist:
-    """Search an index in one snapshot of its store; without a query, for its labels alone."""
-    state = index.refresh(connection)
+    index: ExampleIndex, state: State, connection: Connection, query: Query | None,
+    settings: Settings,
+) -> Shortlist:  # fmt: skip
+    """Search a state of an index, in its snapshot; without a query, for its labels alone."""
     store = index.store
     found = below = Candidates.none()
     notes = []
     if query is not None:
         allowed = index.allowed(state, connection, settings.where) if settings.where else None
         if settings.exclude_self:
-            others = ~state.with_text(int(text_hash(query.text)[:16], 16))
+            others = ~state.with_text(text_number(query.text))
             if left_out := int((state.alive & ~others).sum()):
                 notes.append(
                     f"{left_out:,} rows of {store.name} with the query's own text left out"

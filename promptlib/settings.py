@@ -51,6 +51,8 @@ class Options(TypedDict, total=False):
     """Conditions that examples must meet, as `Where.parse` reads them."""
     tools: Sequence[Mapping[str, Any]] | None
     """Tool schemas that go with the request; they count against the budget."""
+    as_message: bool | None
+    """Give the prompt of a text template as one user message, and count it so."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Settings:
     exclude_self: bool
     where: Where
     tools: tuple[Mapping[str, Any], ...]
+    as_message: bool
 
 
 def resolve_settings(
@@ -120,12 +123,14 @@ def resolve_settings(
         exclude_self=bool(chosen["exclude_self"]),
         where=Where.parse(chosen["where"]),
         tools=_tools(chosen["tools"]),
+        as_message=bool(chosen["as_message"]),
     )
 
 
 _DEFAULTS = {
     "k": DEFAULT_K, "strategy": "auto", "order": "nearest-last", "seed": 0, "reserve": 0,
     "min_score": None, "exclude_self": False, "where": None, "tools": (),
+    "as_message": False,
 }  # fmt: skip
 
 
@@ -199,8 +204,7 @@ def _counter(
 
 def named_counter(encoding: str, root: Path | None = None) -> TokenCounter:
     """Count by an encoding's name or a tokenizer's path; raises EncodingError."""
-    from promptlib.budget.huggingface import load_tokenizer, looks_like_path
+    from promptlib.budget.huggingface import load_tokenizer, tokenizer_path
 
-    if looks_like_path(encoding):
-        return load_tokenizer((root or Path()) / Path(encoding).expanduser())
-    return TokenCounter.for_encoding(encoding)
+    path = tokenizer_path(encoding, root)
+    return TokenCounter.for_encoding(encoding) if path is None else load_tokenizer(path)

@@ -31,20 +31,24 @@ class ProjectStores(ForkAware):
         config: ProjectConfig,
         embedder: Embedder,
         *,
+        database: Database | None = None,
+        index_folder: Path | None = None,
         progress: ProjectProgress | None = None,
     ) -> None:
-        super().__init__()
         self.root = root
         self.config = config
         self.embedder = embedder
-        url = os.environ.get("PROMPTLIB_DATABASE") or config.database
-        self.database = Database(url, root=root)
-        self.index_folder = root / ".promptlib" / "index"
+        if database is None:
+            url = os.environ.get("PROMPTLIB_DATABASE") or config.database
+            database = Database(url, root=root)
+        self.database = database
+        self.index_folder = index_folder or root / ".promptlib" / "index"
         self._progress = progress
         self._starter_files: dict[str, tuple[str, str]] = {}
         self._unchanged: dict[str, tuple[int | None, ...]] = {}
         self._indexes: dict[str, ExampleIndex] = {}
         self._renew()
+        super().__init__()
 
     def _renew(self) -> None:
         self._lock = threading.RLock()

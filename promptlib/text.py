@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+from pathlib import Path
 
 from promptlib.errors import ExampleError
 
@@ -27,10 +28,22 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(normal.encode()).hexdigest()[:32]
 
 
+def text_number(text: str) -> int:
+    """Number a text by the first 64 bits of its hash."""
+    return int(text_hash(text)[:16], 16)
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a file as it lies there."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def kind_of(value: object) -> str:
-    """Name a value's kind as JSON would."""
-    names = {str: "text", bool: "a boolean", int: "a number", float: "a number", dict: "an object"}
-    return "null" if value is None else names.get(type(value), "a list")
+    """Name a value's kind as JSON would, or its type where JSON has none."""
+    names = {str: "text", bool: "a boolean", int: "a number", float: "a number", dict: "an object",
+             list: "a list", tuple: "a list"}  # fmt: skip
+    return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")
 
 
 def lone_surrogate(text: str) -> str | None:

@@ -176,6 +176,17 @@ def test_what_is_there_is_not_overwritten(project: Project, small: Path, tmp_pat
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
 
+def test_a_bundle_needs_nothing_from_outside(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTLIB_DATABASE", "postgresql://nowhere/x")
+    with promptlib.open(small) as served:
+        assert served.build("tickets/route", "I lost my card").examples
+    with pytest.raises(promptlib.ConfigError, match="is a bundle: it brings the embedder"):
+        promptlib.open(small, embedder=Foreign())  # type: ignore[arg-type]
+    monkeypatch.chdir(small)
+    with promptlib.open(small) as served:
+        make_bundle(served, ".", replace=True)
+
+
 def test_a_bundle_is_written_whole_or_not_at_all(
     project: Project, tmp_path: Path, write_template: object
 ) -> None:

@@ -506,6 +506,10 @@ def test_import_of_a_table_with_options(run: Run, root: Path) -> None:
     refused(
         run("store", "import", "new", str(table), *options), "export.csv:5: 1 cells", "--skip-bad"
     )
+    refused(
+        run("store", "import", "new", str(table), *options, "--mirror", "--limit", "1"),
+        "mirror needs the whole file: it can't go with limit",
+    )
     options += ["--skip-bad", "--where", "team=b", "--limit", "5"]
     result = run("store", "import", "new", str(table), *options, "--dry-run")
     assert result.exit_code == 0 and "what\trows\tthe first of them\nadded\t2\t" in result.stdout
@@ -518,7 +522,7 @@ def test_import_of_a_table_with_options(run: Run, root: Path) -> None:
     assert "new: 2 added (revision 1)" in result.stderr
     assert "export.csv:5: left out: 1 cells" in result.stderr
     assert json.loads((root / "export.bad.jsonl").read_text())["line"] == 5
-    data = run("store", "import", "new", str(table), *options, "--mirror", "--json").stdout
+    data = run("store", "import", "new", str(table), *options, "--json").stdout
     assert json.loads(data)["unchanged"] == 2
 
 

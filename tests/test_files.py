@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from promptlib.errors import BadExamplesError, ConfigError, StoreError
 from promptlib.example import Example
-from promptlib.files import reading
+from promptlib.files import raw, reading
 from promptlib.files.reading import ExamplesFile
 from promptlib.files.source import open_source
 from promptlib.files.writing import save_examples
@@ -261,6 +261,39 @@ def test_what_is_not_what_its_name_says(tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress(GOOD * 1000)[:-20])
     with pytest.raises(StoreError, match=r"can't read .*cut.jsonl.gz"):
         read(packed)
+    data = bytearray(gzip.compress(GOOD * 1000))
+    for at in (15, len(data) // 2):
+        damaged = bytearray(data)
+        damaged[at] ^= 0xFF
+        packed.write_bytes(damaged)
+        with pytest.raises(StoreError, match=r"cut.jsonl.gz"):
+            read(packed)
+    with pytest.raises(StoreError, match="Parquet is packed by itself"):
+        save_examples([Example("a", "b")], tmp_path / "x.parquet.gz")
+
+
+def test_a_line_without_end_is_told_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw, "LONGEST", 1000)
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"[" * 5000 + b"\n" + GOOD + b'"' * 999 + b"\n" + GOOD)
+    found = read(path, skip_bad=True)
+    assert [line for line, _ in found.problems] == [1, 3] and len(found) == 2
+    assert "the line is longer than" in found.problems[0][1]
+
+
+def test_quotes_in_cells_do_not_mislead(tmp_path: Path) -> None:
+    rows = "".join(f"\"'x';'y' {n}\",label\n" for n in range(20))
+    assert len(read(table(tmp_path, f"input,output\n{rows}"))) == 20
+
+
+def test_rows_that_weigh_much_are_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "HELD_BYTES", 100)
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(GOOD + b'{"input": "c", "output": "d"}\n' * 9)
+    found = read(path)
+    assert found._held is None and len(list(found)) == 10
 
 
 # -- there and back ------------------------------------------------------------------------------

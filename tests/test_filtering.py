@@ -1,10 +1,12 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlib.errors import ConfigError
 from promptlib.example import Example
-from promptlib.filtering import Matcher, Where
+from promptlib.filtering import Condition, Matcher, Where
 
 ROW = Example(
     {"question": "why?"}, {"intent": "ask", "slots": {"n": 2}}, metadata={
@@ -57,11 +59,18 @@ def test_a_field_that_no_row_has_is_named_with_those_that_are_near() -> None:
 
 
 names = st.from_regex(r"[a-z][a-z.]{0,6}", fullmatch=True)
-values = st.text(st.characters(exclude_categories=["Cs"]), max_size=8).map(str.strip)
+values = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+conditions = st.lists(
+    st.builds(Condition, names, st.frozensets(values, max_size=3), st.booleans()), max_size=4
+)
 
 
-@given(st.lists(st.tuples(names, st.sampled_from(["=", "!="]), values), max_size=5))
-def test_what_is_written_is_read_again(parts: list[tuple[str, str, str]]) -> None:
-    where = Where.parse(["".join(part) for part in parts])
-    again = Where.parse(where.to_list())
-    assert set(again.conditions) == set(where.conditions)
+@given(conditions)
+def test_a_manifest_can_tell_conditions_again(given_conditions: list[Condition]) -> None:
+    data = json.loads(json.dumps(Where(tuple(given_conditions)).to_data()))
+    again = [Condition(c["field"], frozenset(c["values"]), c["negated"]) for c in data]
+    assert again == given_conditions
+
+
+def test_no_values_meet_nothing() -> None:
+    assert not Matcher(Where.parse({"label": []})).matches(ROW, "ask")

@@ -143,6 +143,55 @@ def test_templates_in_a_file_of_their_own_and_named_ones(tmp_path: Path) -> None
     assert counter.count_messages([ASKS], [TOOL]) > counter.count_messages([ASKS]) == 1
 
 
+def test_a_snapshot_of_links_as_the_hub_keeps_them(tmp_path: Path) -> None:
+    folder = make_tokenizer(tmp_path / "model")
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    for number, file in enumerate(sorted(folder.iterdir())):
+        file.rename(blobs / str(number))
+        file.symlink_to(blobs / str(number))
+    counter = load_tokenizer(folder)
+    assert counter.encoding.startswith("model@") and counter.count_messages([ASKS]) > 5
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{% if", "can't be read: "),
+        (7, "chat_template must be text, not a number"),
+        ([{"name": "default"}], "can't be read"),
+        ([{"name": "rag", "template": "x"}], "has no chat template beside it"),
+        ("{{ 1 // 0 }}", "refuses the messages"),
+        ("{{ messages[5].content }}", "refuses the messages"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "refuses the messages"),
+    ],
+)
+def test_chat_templates_that_cannot_be_used(tmp_path: Path, template: Any, reason: str) -> None:
+    folder = make_tokenizer(tmp_path / "t", template)
+    with pytest.raises(EncodingError, match=reason):
+        load_tokenizer(folder).count_messages([ASKS])
+
+
+def test_a_folder_is_looked_for_in_the_project(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import promptlib
+
+    make_tokenizer(root / "tok")
+    text = (root / "promptlib.toml").read_text()
+    (root / "promptlib.toml").write_text(text.replace("embedder.", 'encoding = "tok"\nembedder.'))
+    monkeypatch.chdir("/")
+    with promptlib.open(root) as project:
+        counter = project.build("tickets/route", "x", model=None).encoding
+    assert counter.startswith("tok@")
+
+
+def test_images_are_never_counted_exactly(folder: Path) -> None:
+    image = {"type": "image_url", "image_url": {"url": "x"}}
+    message = {"role": "user", "content": [image]}
+    assert load_tokenizer(folder).kind_of([message]) == "estimate"
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -95,7 +95,8 @@ def test_update_edits_by_id_and_leaves_the_rest_alone(store: ExampleStore, tmp_p
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("id,output\nzz,y\n", r"edits.csv:2: no example 'zz' in store 'tickets'"),
+        ("id,output\nzz,y\n", r"edits.csv:2: there is no example 'zz' in the store"),
+        ("id,metadata\na,{bad\n", ":2: metadata must be a JSON object"),
         ("input,output\nq,y\n", ":2: id is missing"),
         ("id,output\na,y\na,z\n", ":3: id 'a' stands twice"),
         ("id,output\na,y,z\n", ":2: 3 cells"),
@@ -108,7 +109,7 @@ def test_edits_that_cannot_be_taken_change_nothing(
 ) -> None:
     store.add(Example("q", "x", id="a"), Example("q", "x", id="b"))
     table = tmp_path / "edits.csv"
-    table.write_text(text + ("b,new\n" if "status" not in text and text.count("\n") > 1 else ""))
+    table.write_text(text + ("b,new\n" if "id,output" in text and text.count("\n") > 1 else ""))
     with pytest.raises(StoreError, match=reason):
         store.import_file(table, update=True)
     assert outputs(store) == {"a": "x", "b": "x"} and store.revision == 1
@@ -288,3 +289,64 @@ def test_every_bad_line_is_known_but_a_message_lists_a_hundred(
     with pytest.raises(BadExamplesError) as caught:
         store.import_file(path)
     assert len(caught.value.problems) == 250 and "and 150 more" in str(caught.value)
+
+
+def test_what_is_edited_during_an_update_is_kept(
+    store: ExampleStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add(Example("q", "x", id="a"))
+    table = tmp_path / "edits.csv"
+    table.write_text("id,output\na,better\n")
+    embed = ExampleStore.embed
+
+    def meanwhile(self, *arguments, **options):  # type: ignore[no-untyped-def]
+        monkeypatch.setattr(ExampleStore, "embed", embed)
+        store.update(replace(store.get("a"), label="mine", metadata={"by": "me"}))
+        return embed(self, *arguments, **options)
+
+    monkeypatch.setattr(ExampleStore, "embed", meanwhile)
+    store.import_file(table, update=True)
+    found = store.get("a")
+    assert (found.output, found.label, found.metadata) == ("better", "mine", {"by": "me"})
+
+
+def test_an_update_says_what_it_cannot_take_and_keeps_a_status(
+    store: ExampleStore, tmp_path: Path
+) -> None:
+    store.add(Example("q", "x", id="a", status="rejected"))
+    lines = tmp_path / "edits.jsonl"
+    lines.write_text('{"id": "a", "output": "y", "status": null}\n{"id": "b"}\n')
+    bad = tmp_path / "bad.jsonl"
+    report = store.import_file(lines, update=True, skip_bad=True, bad_rows=bad)
+    assert report.updated == 1 and store.get("a").status == "rejected"
+    assert json.loads(bad.read_text())["reason"] == "there is no example 'b' in the store"
+    with pytest.raises(ConfigError, match="it can't go with restore"):
+        store.import_file(lines, update=True, restore=True)
+
+
+def test_update_and_import_of_a_starter_that_was_not_used_yet(project: Project, save: Save) -> None:
+    id = Example(ROWS[0]["input"], ROWS[0]["output"]).id
+    report = project.import_file("tickets", save([{"id": id, "output": "better"}]), update=True)
+    assert report.updated == 1 and len(project.store("tickets")) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    "options", [{"limit": 1}, {"where": ["output=x"]}, {"skip_bad": True}], ids=str
+)
+def test_mirror_never_takes_a_part_for_the_whole(
+    store: ExampleStore, save: Save, options: dict[str, Any]
+) -> None:
+    file = save([row("a"), row("b")])
+    store.import_file(file)
+    with pytest.raises(ConfigError, match="mirror needs the whole file"):
+        store.import_file(file, mirror=True, **options)
+    assert len(store) == 2
+
+
+def test_a_file_and_its_own_export_can_be_put_together(store: ExampleStore, save: Save) -> None:
+    twin = {"input": "same", "output": "x"}
+    id = Example("same", "x").id
+    own = {"id": f"{id}-2", "input": "another", "output": "x"}
+    store.import_file(save([twin, twin, own, twin]))
+    assert {e.id for e in store} == {id, f"{id}-2", f"{id}-3", f"{id}-4"}
+    assert store.get(f"{id}-2").input == "another"

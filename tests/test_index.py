@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptlib.embedding.embedder import HashingEmbedder
-from promptlib.errors import StaleIndexError
+from promptlib.errors import ConfigError, StaleIndexError
 from promptlib.example import Example
 from promptlib.filtering import Where
 from promptlib.index.lexical import terms_of
@@ -109,6 +109,29 @@ def test_after_any_writes_it_answers_like_a_fresh_one(
     reopened = ExampleIndex(store, folder=database.path.parent / "index")
     assert answers(reopened) == fresh(store)
     database.close()
+
+
+def test_a_mask_is_of_the_rows_that_are_there(store: ExampleStore) -> None:
+    """Of a base's rows it remembers what they meet, not that they live, nor for which snapshot."""
+    store.add(*(Example(f"text {n}", "x", id=f"r{n}") for n in range(100)))
+    store.add(Example("bonjour", "x", metadata={"lang": "fr"}, id="fr"))
+    index, where = ExampleIndex(store), Where.parse(["lang=fr"])
+
+    def found() -> int:
+        with store.database.read() as connection:
+            state = index.refresh(connection)
+            return int((index.allowed(state, connection, where) & state.alive).sum())
+
+    with store.database.read() as old:
+        before = index.refresh(old)
+        store.delete("r7")
+        assert found() == 1
+        assert (
+            int((index.allowed(before, old, Where.parse(["output=x"])) & before.alive).sum()) == 101
+        )
+    store.delete("fr")
+    with pytest.raises(ConfigError, match="no row has a field 'lang'"):
+        found()
 
 
 def test_few_changes_keep_the_base_and_many_make_a_new_one(

@@ -87,6 +87,11 @@ def test_chinese_is_found_by_pairs_of_characters() -> None:
     assert scores("汇率是多少", rows).argmax() == 1
 
 
+def test_characters_written_in_two_ways_are_one_word() -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    assert words_of(composed) == words_of(decomposed) and words_of("ＡＢＣ") == ["abc"]
+
+
 def test_an_empty_index_and_an_unknown_word() -> None:
     assert scores("a", []).tolist() == []
     assert scores("zebra", ["a b", "c"]).tolist() == [0, 0]

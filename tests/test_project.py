@@ -227,6 +227,17 @@ def test_history_and_examples_share_the_budget(
 # -- what a prompt says --------------------------------------------------------------------------
 
 
+def test_a_text_prompt_as_a_message_is_counted_as_one(
+    project: Project, write_template: Callable[..., str]
+) -> None:
+    name = write_template("---\ninputs: {query: {}}\nbudget: {tokens: 40}\n---\n{{ query }}")
+    text, message = project.build(name, "hello"), project.build(name, "hello", as_message=True)
+    assert text.messages is None and message.messages == [{"role": "user", "content": "hello"}]
+    assert message.tokens == recount(message) == text.tokens + 7
+    with pytest.raises(BudgetError):
+        project.build(name, "word " * 35, as_message=True)
+
+
 def test_examples_and_dropped_tell_everything(project: Project) -> None:
     prompt = project.build(ROUTE, "I lost my card", k=8, budget=120)
     assert 0 < len(prompt.examples) < 8

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import promptlib
+from promptlib.embedding.embedder import HashingEmbedder
 from promptlib.errors import InputsError
 from promptlib.example import Example
 from promptlib.project import Project
@@ -101,6 +102,53 @@ def test_cancelling_is_safe(project: Project) -> None:
     assert asyncio.run(serve()).text == project.build(ROUTE, "I lost my card").text
 
 
+class Slow(HashingEmbedder):
+    def embed(self, texts, **options):  # type: ignore[no-untyped-def]
+        time.sleep(1)
+        return super().embed(texts, **options)
+
+
+def test_the_loop_stays_free_during_a_first_import(root: Path) -> None:
+    async def serve(project: Project) -> float:
+        first = asyncio.create_task(project.abuild(ROUTE, "I lost my card"))
+        await asyncio.sleep(0.2)
+        start = time.perf_counter()
+        second = asyncio.create_task(project.abuild(ROUTE, "a pin"))
+        await asyncio.sleep(0)
+        lag = time.perf_counter() - start
+        await asyncio.gather(first, second)
+        return lag
+
+    with promptlib.open(root, embedder=Slow()) as project:
+        assert asyncio.run(serve(project)) < 0.5
+
+
+def test_many_are_of_one_snapshot(project: Project) -> None:
+    store, stop = project.store("tickets"), threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            store.add(Example(f"row {number}", "x"))
+            number += 1
+
+    def read() -> None:
+        while not stop.is_set():
+            project.build(ROUTE, "a card")
+
+    others = [threading.Thread(target=work) for work in (write, read)]
+    for other in others:
+        other.start()
+    try:
+        for _ in range(10):
+            many = project.build_many(ROUTE, [f"card {n}" for n in range(10)])
+            assert len({prompt.manifest["store"]["revision"] for prompt in many}) == 1
+    finally:
+        stop.set()
+        for other in others:
+            other.join()
+
+
 def test_errors_reach_who_awaits(project: Project) -> None:
     with pytest.raises(InputsError, match="is empty"):
         asyncio.run(project.abuild(ROUTE, ""))
@@ -163,6 +211,30 @@ def test_a_fork_while_the_model_is_loaded(real_root: Path, real_project: Project
     assert done.returncode == 0, done.stderr
     half = len(done.stdout) // 2
     assert done.stdout[:half] == done.stdout[half:] != ""
+
+
+def test_forks_beside_readers_and_writers_do_not_hang(root: Path) -> None:
+    code = (
+        "import os, sys, threading, promptlib\n"
+        "from promptlib.example import Example\n"
+        "project = promptlib.open('.')\n"
+        "project.build('tickets/route', 'I lost my card')\n"
+        "stop = threading.Event()\n"
+        "def read():\n"
+        "    while not stop.is_set():\n        project.build('tickets/route', 'a pin')\n"
+        "readers = [threading.Thread(target=read) for _ in range(4)]\n"
+        "for reader in readers: reader.start()\n"
+        "for _ in range(60):\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        project.build('tickets/route', 'a card')\n        os._exit(0)\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "stop.set()\n"
+    )
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=root, check=True, timeout=120,
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+    )  # fmt: skip
 
 
 def test_a_forked_child_ends_in_order_with_its_own_status(

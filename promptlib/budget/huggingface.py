@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -19,13 +20,21 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from promptlib.budget.tokens import TokenCounter
 from promptlib.errors import EncodingError
+from promptlib.text import kind_of
 
 TOKENIZER, CONFIG, TEMPLATE = "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"
 
 
-def looks_like_path(encoding: str) -> bool:
-    """Whether this names a tokenizer's file or folder rather than an encoding."""
-    return "/" in encoding or encoding.endswith(".json") or Path(encoding).is_dir()
+def tokenizer_path(encoding: str, root: Path | None = None) -> Path | None:
+    """Find the tokenizer's file or folder that this names; None for the name of an encoding."""
+    path = (root or Path()) / Path(encoding).expanduser()
+    return path if "/" in encoding or encoding.endswith(".json") or path.is_dir() else None
+
+
+def tokenizer_files(path: Path) -> tuple[Path, Path, Path]:
+    """Say where a tokenizer, its configuration and its chat template are, or would be."""
+    file = path / TOKENIZER if path.is_dir() else path
+    return file, file.with_name(CONFIG), file.with_name(TEMPLATE)
 
 
 def load_tokenizer(path: Path | str) -> TokenCounter:
@@ -34,14 +43,13 @@ def load_tokenizer(path: Path | str) -> TokenCounter:
     The template is `chat_template.jinja` or stands in `tokenizer_config.json`; without it, texts
     can be counted and messages can't. Raises EncodingError for a file that isn't a tokenizer.
     """
-    file = Path(path).expanduser()
-    file = file / TOKENIZER if file.is_dir() else file
+    parts = tokenizer_files(Path(path).expanduser().absolute())
     try:
-        file.stat()
+        parts[0].stat()
     except OSError as error:
-        raise EncodingError(f"no tokenizer at {file}: {error.strerror}") from None
-    parts = (file, file.with_name(CONFIG), file.with_name(TEMPLATE))
-    return _load(file.resolve(), tuple(p.stat().st_mtime_ns if p.is_file() else 0 for p in parts))
+        raise EncodingError(f"no tokenizer at {parts[0]}: {error.strerror}") from None
+    # Not resolved: in a hub's cache the file is a link, and what is beside it is beside the link.
+    return _load(parts[0], tuple(p.stat().st_mtime_ns if p.is_file() else 0 for p in parts))
 
 
 @lru_cache(maxsize=8)
@@ -57,40 +65,78 @@ def _load(file: Path, _times: tuple[int, ...]) -> TokenCounter:
     # Many files ask for cutting or filling up; a count must see the whole text and nothing else.
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    config = _config(file.with_name(CONFIG))
-    sources = _templates(file, config)
-    special = {name: _token(config[name]) for name in config if name.endswith("_token")}
-    environment = _environment()
-    compiled = {name: environment.from_string(source) for name, source in sources.items()}
     name = file.parent.name if file.name == TOKENIZER else file.name
+    sources, tokens = _templates(file)
+    framing = _Framing(file, name, _compiled(file, sources), tokens)
+    digest = hashlib.sha256(data + json.dumps(sources, sort_keys=True).encode()).hexdigest()[:8]
+    return TokenCounter(
+        lambda text: len(tokenizer.encode(text).ids),
+        f"{name}@{digest}",
+        count_chat=lambda messages, tools: len(
+            tokenizer.encode(framing.text(messages, tools), add_special_tokens=False).ids
+        ),
+    )
 
-    def count_text(text: str) -> int:
-        return len(tokenizer.encode(text).ids)
 
-    def count_chat(
-        messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
-    ) -> int:
-        if not compiled:
+@dataclass(frozen=True)
+class _Framing:
+    """How a model sees a conversation: its chat templates by name."""
+
+    file: Path
+    name: str
+    templates: Mapping[str, Any]
+    tokens: Mapping[str, Any]
+    """The special tokens that a template may name."""
+
+    def text(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
+    ) -> str:
+        """Write a request as the model reads it, up to where its answer begins."""
+        template = (tools and self.templates.get("tool_use")) or self.templates.get("default")
+        if template is None:
             raise EncodingError(
-                f"{file} has no chat template beside it ({TEMPLATE}, or chat_template in "
+                f"{self.file} has no chat template beside it ({TEMPLATE}, or chat_template in "
                 f"{CONFIG}): messages can't be counted exactly"
             )
-        template = (tools and compiled.get("tool_use")) or compiled["default"]
         try:
-            text = template.render(
+            text: str = template.render(
                 messages=[_as_servers_do(message) for message in messages],
                 tools=list(tools) or None,
                 add_generation_prompt=True,
-                **special,
+                **self.tokens,
             )
-        except (JinjaError, SecurityError, TypeError, KeyError, ValueError) as error:
+        except (JinjaError, SecurityError, TypeError, ValueError, ArithmeticError, LookupError,
+                AttributeError, RecursionError) as error:  # fmt: skip
             raise EncodingError(
-                f"the chat template of {name} refuses the messages: {error}"
+                f"the chat template of {self.name} refuses the messages: {error}"
             ) from None
-        return len(tokenizer.encode(text, add_special_tokens=False).ids)
+        return text
 
-    digest = hashlib.sha256(data + json.dumps(sources, sort_keys=True).encode()).hexdigest()[:8]
-    return TokenCounter(count_text, f"{name}@{digest}", count_chat=count_chat)
+
+def _compiled(file: Path, sources: Mapping[str, str]) -> dict[str, Any]:
+    environment = _environment()
+    try:
+        return {name: environment.from_string(source) for name, source in sources.items()}
+    except (JinjaError, TypeError, RecursionError) as error:
+        raise EncodingError(f"the chat template beside {file} can't be read: {error}") from None
+
+
+def _templates(file: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """Read the chat templates by name, most have one that is called default, and the tokens."""
+    _, config_file, beside = tokenizer_files(file)
+    config = _config(config_file)
+    tokens = {name: _token(config[name]) for name in config if name.endswith("_token")}
+    found = config.get("chat_template")
+    try:
+        if beside.is_file():
+            found = beside.read_text(encoding="utf-8")
+        if isinstance(found, list):
+            return {entry["name"]: entry["template"] for entry in found}, tokens
+    except (UnicodeDecodeError, LookupError, TypeError) as error:
+        raise EncodingError(f"the chat template beside {file} can't be read: {error}") from None
+    if found is not None and not isinstance(found, str):
+        raise EncodingError(f"{config_file}: chat_template must be text, not {kind_of(found)}")
+    return {"default": found} if found else {}, tokens
 
 
 def _config(file: Path) -> dict[str, Any]:
@@ -98,20 +144,11 @@ def _config(file: Path) -> dict[str, Any]:
         return {}
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise EncodingError(f"{file} is not JSON: {error}") from None
     if not isinstance(config, dict):
         raise EncodingError(f"{file} is not a tokenizer's configuration")
     return config
-
-
-def _templates(file: Path, config: Mapping[str, Any]) -> dict[str, str]:
-    """Find the chat templates by name; most tokenizers have one, called default here."""
-    beside = file.with_name(TEMPLATE)
-    found = beside.read_text(encoding="utf-8") if beside.is_file() else config.get("chat_template")
-    if isinstance(found, list):
-        return {entry["name"]: entry["template"] for entry in found}
-    return {"default": found} if found else {}
 
 
 def _token(value: Any) -> Any:

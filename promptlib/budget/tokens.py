@@ -104,12 +104,14 @@ class TokenCounter:
     def kind_of(
         self, messages: Sequence[Mapping[str, Any]] | None, tools: Sequence[Mapping[str, Any]] = ()
     ) -> CountKind:
-        """Say whether the count of a request is exact: by the published rule, that of text is."""
-        if (
-            self.kind == "exact"
-            and self.count_chat is None
-            and (tools or any("tool_calls" in m or not_text(m["content"]) for m in messages or ()))
-        ):
+        """Say whether the count of a request is exact.
+
+        That of text is; that of tools and calls where a chat template says how they look; that of
+        images and the like never.
+        """
+        has_calls = bool(tools) or any("tool_calls" in message for message in messages or ())
+        has_parts = any(not_text(message["content"]) for message in messages or ())
+        if has_parts or (has_calls and self.count_chat is None):
             return "estimate"
         return self.kind
 

@@ -36,9 +36,7 @@ class Embedder(Protocol):
         """The number of columns of a vector."""
         ...
 
-    def embed(
-        self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
-    ) -> Vectors:
+    def embed(self, texts: Sequence[str], *, kind: Kind = "document") -> Vectors:
         """Embed texts; returns float32 (n, dim) with rows of length 1."""
         ...
 
@@ -99,9 +97,7 @@ class HashingEmbedder:
         self.dim = dim
         self.fingerprint = f"hashing-1-{dim}"
 
-    def embed(
-        self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
-    ) -> Vectors:
+    def embed(self, texts: Sequence[str], *, kind: Kind = "document") -> Vectors:
         """Embed texts; a text without words gets the first unit vector."""
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         for row, text in zip(vectors, texts, strict=True):
@@ -110,8 +106,6 @@ class HashingEmbedder:
                 row[number % self.dim] += 1.0 if number >> 63 else -1.0
             if not row.any():
                 row[0] = 1.0
-        if progress is not None:
-            progress(len(texts), len(texts))
         return unit_rows(vectors)
 
 

@@ -14,7 +14,6 @@ from promptlib.embedding.embedder import (
     HashingEmbedder,
     Kind,
     Precision,
-    Progress,
     Vectors,
     coverage_of,
 )
@@ -68,11 +67,11 @@ class LazyEmbedder(ForkAware):
     """An embedder by name that is loaded when something is embedded, or its fingerprint asked."""
 
     def __init__(self, model: str, precision: Precision = "fp32") -> None:
-        super().__init__()
         self.model = model
         self.precision: Precision = precision
         self._loaded: Embedder | None = None
         self._renew()
+        super().__init__()
 
     def _renew(self) -> None:
         self._lock = threading.Lock()
@@ -107,11 +106,9 @@ class LazyEmbedder(ForkAware):
             self._starting = threading.Thread(target=self._start)
             self._starting.start()
 
-    def embed(
-        self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
-    ) -> Vectors:
+    def embed(self, texts: Sequence[str], *, kind: Kind = "document") -> Vectors:
         """See Embedder."""
-        return self.loaded.embed(texts, kind=kind, progress=progress)
+        return self.loaded.embed(texts, kind=kind)
 
     def coverage(self, texts: Sequence[str]) -> Coverage:
         """Say how much of some texts the embedder reads."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from promptlib.embedding.embedder import Coverage, Kind, Progress, Vectors
+from promptlib.embedding.embedder import Coverage, Kind, Vectors
 from promptlib.forking import ForkAware, abandon
 
 BATCH = 64
@@ -27,7 +27,6 @@ class OnnxEmbedder(ForkAware):
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__()
         facts = json.loads((folder / "embedder.json").read_text(encoding="utf-8"))
         self.folder = folder
         self.fingerprint: str = facts["fingerprint"]
@@ -39,6 +38,7 @@ class OnnxEmbedder(ForkAware):
         self._inputs: list[str] = facts["inputs"]
         self._loaded: tuple[Any, Any] | None = None
         self._renew()
+        super().__init__()
 
     def _renew(self) -> None:
         if self._loaded is not None:
@@ -46,9 +46,7 @@ class OnnxEmbedder(ForkAware):
         self._loaded = None
         self._lock = threading.Lock()
 
-    def embed(
-        self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
-    ) -> Vectors:
+    def embed(self, texts: Sequence[str], *, kind: Kind = "document") -> Vectors:
         """Embed texts; returns float32 (n, dim), unit rows. Longer texts are cut at max_tokens."""
         tokenizer, session = self._load()
         prompt = self.prompts.get(kind, "")
@@ -65,8 +63,6 @@ class OnnxEmbedder(ForkAware):
             part = by_length[start : start + self.batch]
             feed = self._feed([encoded[i] for i in part], int(lengths[part].max()))
             vectors[part] = session.run(None, feed)[0]
-            if progress is not None:
-                progress(start + len(part), len(texts))
         return vectors
 
     def coverage(self, texts: Sequence[str]) -> Coverage:

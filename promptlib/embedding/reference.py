@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from promptlib.embedding.embedder import Kind, Progress, Vectors, unit_rows
+from promptlib.embedding.embedder import Kind, Vectors, unit_rows
 from promptlib.embedding.source import model_files
 
 VOLATILE = ("transformers_version", "dtype", "torch_dtype")
@@ -34,15 +34,11 @@ class TorchEmbedder:
         self.prompts: dict[str, str] = dict(self.model.prompts or {})
         self.fingerprint = _fingerprint(folder, self.max_tokens, self.prompts)
 
-    def embed(
-        self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None
-    ) -> Vectors:
+    def embed(self, texts: Sequence[str], *, kind: Kind = "document") -> Vectors:
         """Embed texts; returns float32 (n, dim), unit rows."""
         vectors = self.model.encode(
             list(texts), prompt=self.prompts.get(kind) or None, show_progress_bar=False
         )
-        if progress is not None:
-            progress(len(texts), len(texts))
         return unit_rows(np.asarray(vectors).reshape(len(texts), self.dim))
 
 

@@ -11,8 +11,12 @@ from decimal import Decimal
 from typing import Any
 
 from promptlib.errors import ExampleError, MissingDependencyError, StoreError
+from promptlib.example import MAX_EXAMPLE_BYTES
 from promptlib.files.source import HEAD, Source
 from promptlib.text import kind_of
+
+LONGEST = 8 * MAX_EXAMPLE_BYTES
+"""Bytes or characters of a line: a row may be escaped throughout."""
 
 DELIMITERS = ",;\t|"
 
@@ -41,30 +45,30 @@ def raw_rows(source: Source) -> Iterator[RawRow]:
 
 def _jsonl(source: Source) -> Iterator[RawRow]:
     # Only \n ends a line: other line ends may stand inside a text.
-    for number, line in enumerate(_lines(source), start=1):
-        if not line.strip():
-            continue
-        try:
-            yield RawRow(number, _parsed(line), None, "")
-        except ExampleError as error:
-            text = line if isinstance(line, str) else line.decode(errors="replace")
-            yield RawRow(number, {}, str(error), text.rstrip("\n"))
+    opened: Any = source.open() if source.charset is None else source.open_text("\n")
+    with opened as file:
+        for number, line in enumerate(_lines(file), start=1):
+            if not line.strip():
+                continue
+            try:
+                yield RawRow(number, _parsed(line), None, "")
+            except ExampleError as error:
+                text = line if isinstance(line, str) else line.decode(errors="replace")
+                yield RawRow(number, {}, str(error), text.rstrip("\n"))
 
 
-def _lines(source: Source) -> Iterator[bytes | str]:
-    if source.charset is None:
-        with source.open() as file:
-            yield from file
-    else:
-        with source.open_text() as text:
-            rest = ""
-            while part := text.read(HEAD):
-                *whole, rest = (rest + part).split("\n")
-                yield from whole
-            yield rest
+def _lines(file: Any) -> Iterator[bytes | str]:
+    """Read lines; of one that no row can have, the first LONGEST characters."""
+    while line := file.readline(LONGEST):
+        yield line
+        newline = b"\n" if isinstance(line, bytes) else "\n"
+        while len(line) == LONGEST and not line.endswith(newline):
+            line = file.readline(LONGEST)
 
 
 def _parsed(line: bytes | str) -> dict[str, Any]:
+    if len(line) >= LONGEST:
+        raise ExampleError(f"the line is longer than {LONGEST / 1e6:.0f} MB")
     try:
         text = line if isinstance(line, str) else line.decode()
         row = json.loads(text, object_pairs_hook=_object)
@@ -132,13 +136,8 @@ def _header(source: Source, line: int, cells: list[str]) -> list[str]:
 
 
 def _delimiter(source: Source, head: str) -> str:
-    if source.format == "tsv":
-        return "\t"
-    try:
-        return csv.Sniffer().sniff(head, DELIMITERS).delimiter
-    except csv.Error:  # one column, say
-        first = head.split("\n", 1)[0]
-        return max(DELIMITERS, key=first.count)
+    # By the header alone: what stands in cells would mislead.
+    return "\t" if source.format == "tsv" else max(DELIMITERS, key=head.split("\n", 1)[0].count)
 
 
 def _parquet(source: Source) -> Iterator[RawRow]:

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from promptlib.errors import BadExamplesError, ConfigError, ExampleError, StoreError, did_you_mean
 from promptlib.example import ROW_KEYS, Example, Recipe, retrieval_text
 from promptlib.files.raw import RawRow, raw_rows
 from promptlib.files.source import Source, open_source
 from promptlib.filtering import Matcher, Where
-from promptlib.text import text_hash
+from promptlib.text import text_number
 
-HELD = 100_000
-"""Rows that are kept in memory; those of a longer file are read anew each time."""
+HELD, HELD_BYTES = 100_000, 64_000_000
+"""Rows that are kept in memory, and what they may weigh; a longer file is read anew each time."""
 
 SHORT = 100
 """Characters of the longest output that can be a label."""
@@ -66,6 +67,7 @@ class ExamplesFile:
         """Names that the file's rows have, as they stand there."""
         self._held: list[Example] | None = []
         self._repeated: frozenset[int] = frozenset()
+        self._own: NDArray[np.uint64] = np.zeros(0, np.uint64)
         self._bad_lines: frozenset[int] = frozenset()
         self._survey(skip_bad)
 
@@ -91,7 +93,7 @@ class ExamplesFile:
         own, contents, outputs = array("Q"), array("Q"), array("Q")
         own_lines = array("Q")
         problems: list[tuple[int, str]] = []
-        self._labels_possible = True
+        self._labels_possible, weight = True, 0
         for line, example, problem in self._rows(Matcher(self.where)):
             if example is None:
                 problems.append((line, problem))
@@ -101,13 +103,15 @@ class ExamplesFile:
             if example.id == example.content_hash[:16]:
                 contents.append(int(example.id, 16))
             else:
-                own.append(_number(example.id))
+                own.append(text_number(example.id))
                 own_lines.append(line)
             self._note_output(example, outputs)
+            weight += len(example.content)
             if self._held is not None:
                 self._held.append(example)
-                if len(self._held) > HELD:
+                if len(self._held) > HELD or weight > HELD_BYTES:
                     self._held = None
+        self._own = np.sort(np.array(own, np.uint64))
         problems += self._used_twice(own, own_lines)
         self._check_names()
         self.problems = tuple(sorted(problems))
@@ -134,7 +138,7 @@ class ExamplesFile:
         if example.output is None or example.label is not None:
             return
         if isinstance(example.output, str) and len(example.output) <= SHORT:
-            outputs.append(_number(example.output))
+            outputs.append(text_number(example.output))
         else:
             self._labels_possible = False
 
@@ -148,12 +152,12 @@ class ExamplesFile:
         problems = []
         for line, example, _ in self._rows(Matcher(self.where)):
             if line in suspects and example is not None:
-                before = first.setdefault(_number(example.id), line)
+                before = first.setdefault(text_number(example.id), line)
                 if before != line:
                     problems.append((line, f"id {example.id!r} was used on line {before}"))
                     self.count -= 1
-        if self._held is not None and problems:
-            self._held = None if self.count > HELD else self._without({n for n, _ in problems})
+        if self._held is not None:
+            self._held = self._without({line for line, _ in problems})
         return problems
 
     def _without(self, lines: set[int]) -> list[Example]:
@@ -221,15 +225,27 @@ class ExamplesFile:
                 number = int(example.id, 16)
                 if number in self._repeated:
                     seen[number] += 1
+                    while seen[number] > 1 and self._is_own(f"{example.id}-{seen[number]}"):
+                        seen[number] += 1
                     if seen[number] > 1:
                         example = replace(example, id=f"{example.id}-{seen[number]}")
             yield example
+
+    def _is_own(self, id: str) -> bool:
+        """Whether some row of the file has this id as its own."""
+        return holds(self._own, text_number(id))
 
 
 def read_examples(path: Path | str, **options: Any) -> list[Example]:
     """Read all examples of a file; takes the options of ExamplesFile."""
     with open_source(path) as source:
         return list(ExamplesFile(source, **options))
+
+
+def holds(numbers: NDArray[np.uint64], number: int) -> bool:
+    """Whether sorted numbers hold this one."""
+    at = int(np.searchsorted(numbers, np.uint64(number)))
+    return at < len(numbers) and int(numbers[at]) == number
 
 
 def renamed(
@@ -255,7 +271,3 @@ def renamed(
         except ValueError:
             raise ExampleError("metadata must be a JSON object") from None
     return row
-
-
-def _number(text: str) -> int:
-    return int(text_hash(text)[:16], 16)

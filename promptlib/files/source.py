@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import codecs
 import gzip
-import hashlib
 import io
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +23,9 @@ SUFFIXES: dict[str, Format] = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv",
     ".tab": "tsv", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
+
+UNREADABLE = (OSError, EOFError, zlib.error)
+"""What opening and reading a file, packed or not, may raise."""
 
 GZIP = b"\x1f\x8b"
 HEAD = 1 << 16
@@ -42,18 +45,20 @@ class Source:
     def open(self) -> BinaryIO:
         """Open the file's bytes, unpacked, without a byte order mark."""
         opener: Any = gzip.open if self.compressed else open
-        try:
+        with self.errors():
             file: BinaryIO = opener(self.path, "rb")
-        except OSError as error:
-            raise StoreError(f"can't read {self.name}: {error.strerror}") from None
-        if self.charset is None and file.read(3) != codecs.BOM_UTF8:
-            file.seek(0)
+            try:
+                if self.charset is None and file.read(3) != codecs.BOM_UTF8:
+                    file.seek(0)
+            except BaseException:
+                file.close()
+                raise
         return file
 
     @contextmanager
-    def open_text(self) -> Iterator[TextIO]:
+    def open_text(self, newline: str = "") -> Iterator[TextIO]:
         """Open the file as text with its own line ends; decoding errors become StoreError."""
-        text = io.TextIOWrapper(self.open(), encoding=self.charset or "utf-8", newline="")
+        text = io.TextIOWrapper(self.open(), encoding=self.charset or "utf-8", newline=newline)
         try:
             with text, self.errors():
                 yield text
@@ -65,8 +70,9 @@ class Source:
         """Say in a line why a file can't be read to its end."""
         try:
             yield
-        except (OSError, EOFError) as error:  # gzip's own are among these
-            raise StoreError(f"can't read {self.name}: {error}") from None
+        except UNREADABLE as error:
+            reason = getattr(error, "strerror", None) or error
+            raise StoreError(f"can't read {self.name}: {reason}") from None
 
     def not_decoded(self, error: UnicodeDecodeError) -> str:
         """Say that the file isn't in the charset that it was taken for."""
@@ -77,10 +83,11 @@ class Source:
             f"{self.name} is not UTF-8 ({byte}); say what it is, with --charset cp1252 for example"
         )
 
-    def sha256(self) -> str:
-        """Hash the file as it lies there."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+
+def format_by_name(path: Path) -> Format | None:
+    """Tell a file's format by its suffix, before .gz; None where that says nothing."""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    return SUFFIXES.get(suffixes[-1]) if suffixes else None
 
 
 @contextmanager
@@ -114,14 +121,12 @@ def _source(path: Path, charset: str | None, format: Format | None, name: str) -
             head = stream.read(HEAD)
     except FileNotFoundError:
         raise StoreError(f"there is no file {name}") from None
-    except (OSError, EOFError) as error:
-        raise StoreError(
-            f"can't read {name}: {getattr(error, 'strerror', None) or error}"
-        ) from None
-    if format is None:
-        suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-        format = SUFFIXES.get(suffixes[-1]) if suffixes and name != "stdin" else None
-    format = format or _guess(head)
+    except UNREADABLE as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(f"can't read {name}: {reason}") from None
+    format = format or (format_by_name(path) if name != "stdin" else None) or _guess(head)
+    if format == "parquet" and compressed:
+        raise StoreError(f"{name} is Parquet in gzip: unpack it with gunzip first")
     if format != "parquet" and charset is None:
         _check_utf8(head, name)
     return Source(path, format, compressed, charset, name)

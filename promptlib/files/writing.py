@@ -7,25 +7,24 @@ import gzip
 import io
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, BinaryIO, TextIO
 
 from promptlib.errors import MissingDependencyError, StoreError
 from promptlib.example import Example
 from promptlib.files.raw import JSON_FIELD, JSON_STARTS
-from promptlib.files.source import SUFFIXES, Format
+from promptlib.files.source import Format, format_by_name
 
 COLUMNS = ("id", "input", "output", "label", "status", "metadata")
 
 
 def format_of(path: Path | str) -> Format:
     """Tell the format by the suffix, before .gz; JSONL where that says nothing."""
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() != ".gz"]
-    return SUFFIXES.get(suffixes[-1], "jsonl") if suffixes else "jsonl"
+    return format_by_name(Path(path)) or "jsonl"
 
 
 def save_examples(
@@ -35,7 +34,10 @@ def save_examples(
 
     The suffix says how: .jsonl, .csv, .tsv or .parquet, and .gz after it. Raises StoreError.
     """
-    count = 0
+    format, count = format or format_of(path), 0
+    packed = str(path).lower().endswith(".gz")
+    if packed and format == "parquet":
+        raise StoreError(f"can't write {path}: Parquet is packed by itself, leave out .gz")
 
     def counted() -> Iterator[Example]:
         nonlocal count
@@ -44,11 +46,11 @@ def save_examples(
             yield example
 
     with replacing(path) as file:
-        if str(path).lower().endswith(".gz"):
-            with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
-                write_examples(counted(), packed, format or format_of(path))  # type: ignore[arg-type]
+        if packed:
+            with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as out:
+                write_examples(counted(), out, format)  # type: ignore[arg-type]
         else:
-            write_examples(counted(), file, format or format_of(path))
+            write_examples(counted(), file, format)
     return count
 
 
@@ -78,19 +80,20 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
             with path.open("wb") as through:
                 yield through
             return
-        mode = path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask()
-        with NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+        part = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        with part.open("xb") as file:
             try:
-                yield file  # type: ignore[misc]
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
-                os.chmod(file.name, mode)
-                os.replace(file.name, path)
+                if path.exists():
+                    os.chmod(part, path.stat().st_mode & 0o7777)
+                os.replace(part, path)
             except BaseException:
-                os.unlink(file.name)
+                os.unlink(part)
                 raise
     except OSError as error:
-        raise StoreError(f"can't write {path}: {error.strerror}") from None
+        raise StoreError(f"can't write {path}: {error.strerror or error}") from None
 
 
 def _write_jsonl(examples: Iterable[Example], text: TextIO) -> None:
@@ -143,12 +146,6 @@ def _write_parquet(examples: Iterable[Example], file: BinaryIO) -> None:
 def _json_cell(value: Any) -> str | None:
     plain = value is None or (isinstance(value, str) and not value.startswith(JSON_STARTS))
     return value if plain else json.dumps(value, ensure_ascii=False)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 WRITERS: dict[str, Callable[[Iterable[Example], TextIO], None]] = {

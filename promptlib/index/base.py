@@ -13,7 +13,7 @@ import secrets
 import shutil
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 FORMAT = 2
 POINTER = "current"
+SLICE = 16_384
+"""Rows that are turned to float32 at a time."""
 ROWS = ("keys", "ids", "labels", "texts")
 WORDS = ("terms", "starts", "rows", "counts", "lengths")
 ARRAYS = (*ROWS, *(f"words-{name}" for name in WORDS))
@@ -78,8 +80,9 @@ def make_base(origin: Origin, rows: Rows) -> Base:
 
     half = faiss.ScalarQuantizer.QT_fp16
     index = faiss.IndexScalarQuantizer(rows.vectors.shape[1], half, faiss.METRIC_INNER_PRODUCT)
-    index.add(rows.vectors.astype(np.float32))
-    return Base(origin, rows, index)
+    for start in range(0, len(rows), SLICE):
+        index.add(rows.vectors[start : start + SLICE].astype(np.float32))
+    return Base(origin, replace(rows, vectors=_stored_vectors(index)), index)
 
 
 def save_base(base: Base, folder: Path) -> None:

@@ -8,8 +8,10 @@ this moment, and an index that caught up answers exactly like one built afresh.
 from __future__ import annotations
 
 import hashlib
+import unicodedata
+from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,7 +31,8 @@ _WORDS = regex.compile(
 def words_of(text: str) -> list[str]:
     """Cut a text into words, in lower case; no word is left out for being common."""
     words: list[str] = []
-    for match in _WORDS.finditer(text.casefold()):
+    normal = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    for match in _WORDS.finditer(normal.casefold()):
         word = match[0]
         if match["unspaced"] is None or len(word) < 3:
             words.append(word)
@@ -67,16 +70,20 @@ class Postings:
         return slice(int(self.starts[at]), int(self.starts[at + 1]))
 
     @classmethod
-    def of_texts(cls, texts: Sequence[str]) -> Postings:
+    def of_texts(cls, texts: Iterable[str]) -> Postings:
         """Index texts: row i is the i-th of them."""
-        counted = [terms_of(text) for text in texts]
-        sizes = np.array([len(terms) for terms in counted], dtype=np.int64)
-        total = int(sizes.sum())
+        spread, counts, sizes, lengths = array("Q"), array("i"), array("i"), array("i")
+        for text in texts:
+            terms = terms_of(text)
+            spread.extend(terms)
+            counts.extend(terms.values())
+            sizes.append(len(terms))
+            lengths.append(terms.total())
         return cls._sorted(
-            np.fromiter((t for terms in counted for t in terms), np.uint64, total),
-            np.repeat(np.arange(len(texts), dtype=np.int32), sizes),
-            np.fromiter((n for terms in counted for n in terms.values()), np.int32, total),
-            np.array([terms.total() for terms in counted], dtype=np.int32),
+            np.array(spread, np.uint64),
+            np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
+            np.array(counts, np.int32),
+            np.array(lengths, np.int32),
         )
 
     def joined(self, kept: NDArray[np.bool_], more: Postings) -> Postings:

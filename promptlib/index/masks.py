@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from sqlalchemy import Connection
 
-from promptlib.filtering import Matcher, Where
+from promptlib.filtering import Where
 from promptlib.index.base import Base
 from promptlib.index.state import Mask, Positions, State
 from promptlib.store.database import batched
@@ -17,19 +18,12 @@ REMEMBERED = 32
 """Sets of conditions whose masks are kept."""
 
 
-@dataclass
-class _Known:
-    base: Base
-    mask: Mask
-    matcher: Matcher
-
-
 class Masks:
     """The masks of one index. A base never changes, so its rows are read once per condition."""
 
     def __init__(self, store: ExampleStore) -> None:
         self.store = store
-        self._known: dict[Where, _Known] = {}
+        self._known: tuple[Base | None, dict[Where, _Tested]] = None, {}
 
     def of(self, state: State, connection: Connection, where: Where) -> Mask:
         """Mark the rows that meet all conditions; raises ConfigError for a field no row has."""
@@ -38,28 +32,60 @@ class Masks:
             for condition in where.conditions:
                 mask &= state.with_labels(condition.values) != condition.negated
             return mask
+        base, remembered = self._known
+        if base is not state.base:
+            remembered = {}
+            self._known = state.base, remembered
         base_rows = len(state.base.rows)
-        known = self._known.get(where)
-        if known is None or known.base is not state.base:
-            matcher = Matcher(where)
-            mask = self._matching(state, connection, np.arange(base_rows), matcher)
-            known = _Known(state.base, mask, matcher)
-            while len(self._known) >= REMEMBERED:
-                self._known.pop(next(iter(self._known)), None)
-            self._known[where] = known
-        delta = np.arange(base_rows, len(state.alive))
-        found = self._matching(state, connection, delta, known.matcher)
-        known.matcher.check()
-        return np.concatenate([known.mask, found])
+        tested = remembered.get(where)
+        if tested is None:
+            while len(remembered) >= REMEMBERED:
+                remembered.pop(next(iter(remembered)), None)
+            tested = remembered[where] = _Tested(base_rows)
+        alive = np.flatnonzero(state.alive[:base_rows] & ~tested.rows)
+        self._test(state, connection, where, alive, tested, alive)
+        delta = _Tested(len(state.alive) - base_rows)
+        alive = np.flatnonzero(state.alive[base_rows:])
+        self._test(state, connection, where, alive + base_rows, delta, alive)
+        living = state.alive[:base_rows], state.alive[base_rows:]
+        has = {
+            name
+            for part, lives in zip((tested, delta), living, strict=True)
+            for name, mask in part.has.items()
+            if (mask & lives).any()
+        }
+        if len(state):
+            where.check(has, {"label", "status", "id"} | tested.known | delta.known)
+        return np.concatenate([tested.meets, delta.meets])
 
-    def _matching(
-        self, state: State, connection: Connection, positions: Positions, matcher: Matcher
-    ) -> Mask:
-        alive = positions[state.alive[positions]]
-        marked = np.zeros(len(positions), dtype=np.bool_)
-        labels = state.labels_at(alive)
-        for part in batched(range(len(alive))):
-            examples = self.store.by_keys(state.keys_at(alive[part]).tolist(), connection)
+    def _test(
+        self, state: State, connection: Connection, where: Where, positions: Positions,
+        tested: _Tested, places: Positions,
+    ) -> None:  # fmt: skip
+        """Test the rows at some positions of a state, and note the outcome at their places."""
+        labels = state.labels_at(positions)
+        for part in batched(range(len(positions))):
+            examples = self.store.by_keys(state.keys_at(positions[part]).tolist(), connection)
             for at, example in zip(part, examples, strict=True):
-                marked[alive[at] - positions[0]] = matcher.matches(example, labels[at])
-        return marked
+                meets, has = where.test(example, labels[at])
+                tested.note(int(places[at]), meets, has, example.metadata)
+
+
+@dataclass
+class _Tested:
+    """What is known of some rows: which were tested, which meet, which have which field."""
+
+    count: int
+    known: set[str] = field(default_factory=set)
+    has: dict[str, Mask] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rows: Mask = np.zeros(self.count, dtype=np.bool_)
+        self.meets: Mask = np.zeros(self.count, dtype=np.bool_)
+
+    def note(self, row: int, meets: bool, has: set[str], metadata: Mapping[str, object]) -> None:
+        self.meets[row] = meets
+        self.known.update(metadata)
+        for name in has:
+            self.has.setdefault(name, np.zeros(self.count, dtype=np.bool_))[row] = True
+        self.rows[row] = True

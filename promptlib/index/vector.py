@@ -62,7 +62,6 @@ class ExampleIndex(ForkAware):
     def __init__(
         self, store: ExampleStore, embedder: Embedder | None = None, folder: Path | None = None
     ) -> None:
-        super().__init__()
         self.store = store
         self.embedder = embedder or store.embedder
         self.folder = folder
@@ -71,6 +70,7 @@ class ExampleIndex(ForkAware):
         self._masks = Masks(store)
         self._settings: tuple[Origin, StoreSettings] | None = None
         self._renew()
+        super().__init__()
 
     def _renew(self) -> None:
         # A forked child opens its own: a search in what the parent has mapped can hang.
@@ -130,6 +130,8 @@ class ExampleIndex(ForkAware):
         if not pending:
             return 0
         if self.store.database.read_only:
+            if len(self):
+                return 0  # those that can be found are; reports count the others
             raise StaleIndexError(
                 f"{pending:,} rows of store {self.store.name!r} have no vectors for this embedder, "
                 "and the project is read-only; open it once where it can be written to"
@@ -248,7 +250,7 @@ class ExampleIndex(ForkAware):
             label_names=names,
             texts=np.array([int(row.text_hash[:16], 16) for row in live], dtype=np.uint64),
             vectors=read_vectors([row.vector for row in live], self.embedder.dim),
-            words=Postings.of_texts([_text(row.content, recipe) for row in live]),
+            words=Postings.of_texts(_text(row.content, recipe) for row in live),
         )
         return [row.key for row in found], rows, sum(bool(row.usable) for row in found) - len(live)
 
@@ -277,5 +279,5 @@ def _save(base: Base, folder: Path) -> None:
             save_base(base, folder)
     except Timeout:
         pass  # another process is saving the same
-    except OSError as error:
-        log.info("the index isn't kept: %s can't be written (%s)", folder, error.strerror)
+    except (OSError, RuntimeError) as error:  # FAISS raises the second
+        log.info("the index isn't kept: %s can't be written (%s)", folder, error)

@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.pool import QueuePool
 
 from promptlib.errors import ConfigError, ReadOnlyError, StoreError
-from promptlib.forking import ForkAware
+from promptlib.forking import ForkAware, abandon, unforked
 from promptlib.store.migrations import NEWEST, check_not_newer, migrate, schema_number
 
 T = TypeVar("T")
@@ -35,17 +35,19 @@ class Database(ForkAware):
     """A database by URL; relative SQLite paths start at `root`. Opened on first use."""
 
     def __init__(self, url: str, *, root: Path | str = ".", read_only: bool = False) -> None:
-        super().__init__()
         self.path = _sqlite_path(url, Path(root))
         self._read_only = read_only
         self._engine: Engine | None = None
-        self._lock = threading.Lock()
+        self._renew()
+        super().__init__()
 
     def _renew(self) -> None:
-        # A forked child must not use its parent's connections (sqlite.org/howtocorrupt, 2.6).
-        self._lock = threading.Lock()
+        # A forked child must neither use nor close its parent's connections
+        # (sqlite.org/howtocorrupt, 2.6).
         if self._engine is not None:
-            self._engine.dispose(close=False)
+            abandon(self._engine)
+        self._engine = None
+        self._lock = threading.Lock()
 
     @property
     def exists(self) -> bool:
@@ -66,7 +68,7 @@ class Database(ForkAware):
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One snapshot, whatever is written meanwhile."""
-        with self._errors(), self._connected().connect() as connection:
+        with unforked(), self._errors(), self._connected().connect() as connection:
             yield connection
 
     @contextmanager
@@ -75,7 +77,7 @@ class Database(ForkAware):
         if self.read_only:
             raise ReadOnlyError(f"{self.path} is read-only: nothing was written")
         engine = self._connected().execution_options(writes=True)
-        with self._errors(), engine.begin() as connection:
+        with unforked(), self._errors(), engine.begin() as connection:
             yield connection
 
     def check(self) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from promptlib.embedding.embedder import Coverage, Progress
 from promptlib.errors import ConfigError, did_you_mean
 from promptlib.example import retrieval_text
-from promptlib.files.reading import ExamplesFile
+from promptlib.files.reading import ExamplesFile, holds
 from promptlib.store.database import batched
 from promptlib.store.merge import Merge, merge
 from promptlib.store.reports import StoreState
@@ -29,10 +29,10 @@ from promptlib.store.rows import (
     StoredRow,
     read_page,
     rows_by_id,
+    sourced_ids,
 )
 from promptlib.store.settings import StoreSettings, check_name
-from promptlib.store.tables import examples
-from promptlib.text import text_hash
+from promptlib.text import text_hash, text_number
 
 if TYPE_CHECKING:
     from promptlib.store.store import ExampleStore
@@ -147,10 +147,11 @@ class _Import:
         """Store the vectors of all rows that will be found, a part at a time."""
         done, total = 0, len(self.file)
         for part in batched(self.file, PAGE):
-            self.report.coverage += self.store.embed(part, self.settings.embed)
+            step = _in_rows(progress, done, len(part), total)
+            self.report.coverage += self.store.embed(part, self.settings.embed, step)
             done += len(part)
-            if progress is not None and self.report.coverage.texts:
-                progress(done, total)
+        if progress is not None and self.report.coverage.texts:
+            progress(total, total)
         if before.settings.embed != self.settings.embed:  # rows that are there read anew
             for page in self.store.approved():
                 self.store.embed(page, self.settings.embed)
@@ -164,7 +165,7 @@ class _Import:
             existing = rows_by_id(connection, state.key, (e.id for e in part))
             merged = merge(part, existing, self.settings, restore=self.restore)
             self.report.count(merged)
-            ids.extend(_number(example.id) for example in part)
+            ids.extend(text_number(example.id) for example in part)
             if writer is not None:
                 writer.put(merged.changes)
         if not state.revision:
@@ -180,14 +181,15 @@ class _Import:
         self, connection: Connection, state: StoreState, ids: NDArray[np.uint64]
     ) -> Iterator[Change]:
         """Find live rows that came from a file and that this one doesn't have."""
-        for row in _rows_of(connection, state, examples.c.source_hash.is_not(None)):
-            if row.deleted or _holds(ids, _number(row.id)):
-                continue
+        gone = (id for id in sourced_ids(connection, state.key) if not holds(ids, text_number(id)))
+        for part in batched(gone, PAGE):
             if not self.mirror:
-                self.report.gone += 1
-            elif row.source_state != row.source_hash and not self.restore:
-                self.report.kept += 1
-            else:
+                self.report.gone += len(part)
+                continue
+            for row in rows_by_id(connection, state.key, part).values():
+                if row.source_state != row.source_hash and not self.restore:
+                    self.report.kept += 1
+                    continue
                 self.report.removed += 1
                 sample = self.report.samples.setdefault("removed", [])
                 sample += [row.id][: SAMPLE - len(sample)]
@@ -234,19 +236,17 @@ def _check_label(label: str, file: ExamplesFile) -> None:
         )
 
 
-def _rows_of(connection: Connection, state: StoreState, *conditions: Any) -> Iterator[StoredRow]:
+def _in_rows(progress: Progress | None, before: int, rows: int, total: int) -> Progress | None:
+    """Report texts embedded as rows of the file: a text that several share is embedded once."""
+    if progress is None:
+        return None
+    return lambda done, texts: progress(before + rows * done // texts, total)
+
+
+def _rows_of(connection: Connection, state: StoreState) -> Iterator[StoredRow]:
     after = 0
     while True:
-        page, after = read_page(connection, state.key, after, *conditions)
+        page, after = read_page(connection, state.key, after)
         if not page:
             return
         yield from page
-
-
-def _holds(ids: NDArray[np.uint64], number: int) -> bool:
-    at = int(np.searchsorted(ids, np.uint64(number)))
-    return at < len(ids) and int(ids[at]) == number
-
-
-def _number(id: str) -> int:
-    return int(text_hash(id)[:16], 16)

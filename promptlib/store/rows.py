@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from getpass import getuser
@@ -96,6 +96,21 @@ def read_page(
     )
     found = connection.execute(query.order_by(examples.c.key).limit(PAGE)).all()
     return [read_row(row) for row in found], found[-1].key if found else after
+
+
+def sourced_ids(connection: Connection, store: int) -> Iterator[str]:
+    """Go through the ids of live rows that came from a file, a page at a time."""
+    after = 0
+    from_file = ~examples.c.deleted & examples.c.source_hash.is_not(None)
+    query = select(examples.c.key, examples.c.id).where(examples.c.store == store, from_file)
+    while True:
+        page = connection.execute(
+            query.where(examples.c.key > after).order_by(examples.c.key).limit(PAGE)
+        ).all()
+        if not page:
+            return
+        after = page[-1].key
+        yield from (row.id for row in page)
 
 
 Change = tuple[StoredRow | None, StoredRow]

@@ -5,7 +5,6 @@ The file is a seed. The database is the truth, and remembers the hash of what it
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from promptlib.store.database import Database
 from promptlib.store.importing import ImportReport, import_examples
 from promptlib.store.settings import StoreSettings
 from promptlib.store.store import ExampleStore
+from promptlib.text import file_sha256
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,4 @@ class Starter:
 
 def _described(file: Path) -> dict[str, Any]:
     stat = file.stat()
-    with file.open("rb") as data:
-        sha256 = hashlib.file_digest(data, "sha256").hexdigest()
-    return {"sha256": sha256, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    return {"sha256": file_sha256(file), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}

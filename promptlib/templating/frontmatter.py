@@ -67,15 +67,12 @@ class ExamplesSpec(Strict):
     where: dict[str, Any] | list[str] | None = None
 
 
-Part = Literal["history", "examples"]
-
-
 class BudgetSpec(Strict):
     """How long the prompt may be."""
 
     tokens: PositiveInt | None = None
     reserve: NonNegativeInt | None = None
-    priority: Part = "history"
+    priority: Literal["history", "examples"] = "history"
     """What claims its room first."""
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """How much of the room for both its first claim may take."""

@@ -1,0 +1,140 @@
+"""Edits by id, as a spreadsheet brings them: what a row says replaces what its example had."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from promptlib.errors import BadExamplesError, ExampleError, StoreError
+from promptlib.example import Example
+from promptlib.files.raw import RawRow, raw_rows
+from promptlib.files.reading import renamed
+from promptlib.files.source import Source
+from promptlib.store.importing import SAMPLE, ImportReport
+from promptlib.store.reports import StoreState
+from promptlib.store.rows import Change, RevisionWriter, row_of, rows_by_id
+
+if TYPE_CHECKING:
+    from promptlib.store.store import ExampleStore
+
+Problem = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Edits:
+    """The rows of a file of edits: (line, what it says), and what is wrong with others."""
+
+    source: Source
+    rows: tuple[tuple[int, dict[str, Any]], ...]
+    problems: tuple[Problem, ...]
+
+    def bad_rows(self, problems: Iterable[Problem]) -> Iterator[dict[str, Any]]:
+        """Give each bad row with its line and what is wrong with it."""
+        reasons = dict(problems)
+        for raw in raw_rows(self.source):
+            if raw.line in reasons:
+                text = raw.text or json.dumps(raw.fields, ensure_ascii=False)
+                yield {"line": raw.line, "reason": reasons[raw.line], "row": text}
+
+
+@dataclass(frozen=True)
+class _Planned:
+    changes: list[Change]
+    unchanged: int
+    problems: list[Problem]
+
+
+def read_edits(source: Source, rename: Mapping[str, str]) -> Edits:
+    """Read a file of edits; each names an `id` and the fields that change."""
+    rows: list[tuple[int, dict[str, Any]]] = []
+    problems: list[Problem] = []
+    seen: set[str] = set()
+    for raw in raw_rows(source):
+        try:
+            fields = _fields(source, raw, rename)
+            if fields["id"] in seen:
+                raise ExampleError(f"id {fields['id']!r} stands twice")
+            seen.add(fields["id"])
+            rows.append((raw.line, fields))
+        except ExampleError as error:
+            problems.append((raw.line, str(error)))
+    if not rows and not problems:
+        raise StoreError(f"{source.name} holds no rows to update by")
+    return Edits(source, tuple(rows), tuple(problems))
+
+
+def update_examples(
+    store: ExampleStore, edits: Edits, *, skip_bad: bool, dry_run: bool, by: str | None
+) -> ImportReport:
+    """Apply edits in one transaction; raises BadExamplesError if rows are bad, unless `skip_bad`.
+
+    What is edited here meanwhile is kept, field by field, where the file says nothing of it.
+    """
+    with store.database.read() as connection:
+        planned = _plan(connection, store.state(connection), edits.rows)
+    problems = (*edits.problems, *planned.problems)
+    if problems and not skip_bad:
+        hint = f"bad rows: {len(problems):,}; nothing was changed"
+        raise BadExamplesError(edits.source.name, sorted(problems), hint)
+    revision = store.revision
+    if planned.changes and not dry_run:
+        store.embed(after.example for _, after in planned.changes)
+        with store.database.write() as connection:
+            state = store.state(connection)
+            planned = _plan(connection, state, edits.rows)
+            writer = RevisionWriter(connection, state.key, reason="edit", by=by)
+            writer.put(planned.changes)
+            revision = writer.revision or state.revision
+    return ImportReport(
+        updated=len(planned.changes),
+        unchanged=planned.unchanged,
+        problems=tuple(sorted((*edits.problems, *planned.problems))),
+        samples={"updated": [after.id for _, after in planned.changes[:SAMPLE]]},
+        revision=revision,
+        dry_run=dry_run,
+    )
+
+
+def _fields(source: Source, raw: RawRow, rename: Mapping[str, str]) -> dict[str, Any]:
+    if raw.problem is not None:
+        raise ExampleError(raw.problem)
+    fields = renamed(raw.fields, rename, as_text=source.format in ("csv", "tsv"))
+    if not isinstance(fields.get("id"), str):
+        raise ExampleError("id is missing: an update needs to know which row it is for")
+    return fields
+
+
+def _plan(
+    connection: Connection, state: StoreState, rows: Sequence[tuple[int, dict[str, Any]]]
+) -> _Planned:
+    existing = rows_by_id(connection, state.key, (fields["id"] for _, fields in rows))
+    planned = _Planned([], 0, [])
+    unchanged = 0
+    for line, fields in rows:
+        before = existing.get(fields["id"])
+        try:
+            if before is None or before.deleted:
+                raise ExampleError(f"there is no example {fields['id']!r} in the store")
+            example = _edited(before.example, fields)
+            after = row_of(example, state.settings, source_hash=before.source_hash)
+        except ExampleError as error:
+            planned.problems.append((line, str(error)))
+            continue
+        if after == before:
+            unchanged += 1
+        else:
+            planned.changes.append((before, after))
+    return _Planned(planned.changes, unchanged, planned.problems)
+
+
+def _edited(example: Example, fields: Mapping[str, Any]) -> Example:
+    """Put what a row says over what an example has; metadata is merged."""
+    incoming = Example.from_dict({"input": "-", "output": "-", **fields})
+    said = {key: fields[key] for key in ("input", "output", "label", "status") if key in fields}
+    row = example.to_dict() | {k: v for k, v in said.items() if v is not None or k == "label"}
+    row["metadata"] = {**example.metadata, **incoming.metadata}
+    return Example.from_dict(row)
