@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     help="How examples are ranked: auto, similar, mmr, lexical, hybrid, balanced or random.",
 )
 @click.option("--order", help="How they stand: nearest-last, nearest-first, edges or shuffled.")
-@click.option("--seed", type=int, help="For random ranking and shuffled order.")
+@click.option("--seed", type=click.IntRange(min=0), help="For random ranking and shuffled order.")
 @click.option(
     "--min-score", type=float, metavar="COSINE", help="Show no example less similar than this."
 )
@@ -137,12 +137,12 @@ def _formatted(prompt: Prompt, form: str) -> str:
 def _explain(prompt: Prompt) -> None:
     kept = sorted(prompt.examples, key=lambda example: example.rank)
     near = [d for d in prompt.dropped if d.tokens is not None or d.rank <= len(kept) + 4]
-    rows = [[e.rank, e.similarity, e.tokens, e.label, "kept", e.example.id] for e in kept]
-    rows += [[d.rank, d.similarity, d.tokens, d.label, str(d.reason), d.id] for d in near]
+    rows = [[e.rank, e.score, e.similarity, e.tokens, e.label, "kept", e.example.id] for e in kept]
+    rows += [[d.rank, d.score, d.similarity, d.tokens, d.label, str(d.reason), d.id] for d in near]
     if not rows:
         say("no examples were considered")
         return
-    columns = ["rank", "similarity", "tokens", "label", "why", "id"]
+    columns = ["rank", "score", "similarity", "tokens", "label", "why", "id"]
     print_table(columns, sorted(rows, key=lambda row: row[0]), free="label", err=True)
     if hidden := len(prompt.dropped) - len(near):
         say(f"and {hidden} more candidates beyond k")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from promptlib.config import CONFIG_FILE, STARTER_CONFIG
+from promptlib.config import BUNDLE_FACTS, CONFIG_FILE, STARTER_CONFIG
 from promptlib.starters import starter_path
 
 from .output import counted, say
@@ -15,7 +15,8 @@ from .output import counted, say
 
 @click.command()
 @click.argument("directory", default=".", type=click.Path(path_type=Path))
-def init(directory: Path) -> None:
+@click.pass_context
+def init(ctx: click.Context, directory: Path) -> None:
     """Make a project in DIRECTORY: promptlib.toml, starter templates and example stores.
 
     Files that are there already are left as they are.
@@ -24,6 +25,9 @@ def init(directory: Path) -> None:
     promptlib init
     promptlib init my-project
     """
+    directory = Path(ctx.find_root().obj or ".") / directory
+    if (directory / BUNDLE_FACTS).exists():
+        raise click.ClickException(f"{directory} is a bundle: nothing is written into it")
     config = directory / CONFIG_FILE
     try:
         directory.mkdir(parents=True, exist_ok=True)

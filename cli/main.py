@@ -89,6 +89,9 @@ def run() -> None:
     code = 1
     try:
         cli(prog_name="promptlib")
+    except OSError as error:  # help that can't be written
+        with suppress(OSError):
+            print(f"Error: stdout: {error.strerror}", file=sys.stderr)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     if sys.stdout is not None:

@@ -78,6 +78,8 @@ def edit(
     given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
     if "label" in given:
         given["label"] = given["label"] or None
+    if not given and not sys.stdin.isatty() and "EDITOR" not in os.environ:
+        raise click.UsageError("give --input, --output, --label or --status: there is no terminal")
     after = replace(before, **given) if given else _edited(before)
     revision = opened.revision
     if opened.update(after, by=by) == revision:

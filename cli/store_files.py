@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,19 +66,21 @@ def import_(
     from promptlib.errors import BadExamplesError
 
     if skip_bad and bad_rows is None:
-        bad_rows = Path("stdin.bad.jsonl") if str(file) == "-" else _beside(file)
+        bad_rows = _beside(file)
     if bad_rows is not None and not skip_bad:
         raise click.UsageError("--bad-rows goes with --skip-bad")
     source = sys.stdin.buffer if str(file) == "-" else file
     rename = dict(_pair(pair) for pair in pairs)
+    if len(rename) < len(pairs):
+        raise click.UsageError("--map gives one KEY twice")
     options |= {"rename": rename, "skip_bad": skip_bad, "bad_rows": bad_rows}
     try:
         report = open_project(ctx).import_file(name, source, **options)
     except BadExamplesError as error:
         raise click.ClickException(f"{error}; --skip-bad leaves them out") from None
+    if report.problems and not report.dry_run:
+        say(f"bad rows left out: {len(report.problems):,}; they are in {bad_rows}, with reasons")
     _tell(name, str(file), report, as_json)
-    if report.problems and not report.dry_run and not options["update"]:
-        say(f"they are in {bad_rows}, with reasons")
 
 
 @click.command()
@@ -152,8 +155,10 @@ def _pair(pair: str) -> tuple[str, str]:
 
 
 def _beside(file: Path) -> Path:
-    stem = file.name.removesuffix(".gz")
-    return file.with_name(f"{Path(stem).stem}.bad.jsonl")
+    """Find a free name for bad rows: what is there already may be somebody's."""
+    stem = Path(file.name.removesuffix(".gz")).stem if str(file) != "-" else "stdin"
+    names = (f"{stem}.bad{'' if n == 1 else f'-{n}'}.jsonl" for n in count(1))
+    return next(path for name in names if not (path := file.with_name(name)).exists())
 
 
 def _tell(name: str, source: str, report: ImportReport, as_json: bool) -> None:
@@ -165,7 +170,7 @@ def _tell(name: str, source: str, report: ImportReport, as_json: bool) -> None:
         say(f"and {len(report.problems) - 20:,} more bad rows")
     if report.label_guess:
         say(f"the label of a row is its {report.label_guess}, since outputs repeat")
-    for text, count in (
+    for text, number in (
         ("rows that repeat another one exactly (they are kept)", report.repeats),
         ("rows without output (they are drafts, which prompts don't show)", report.drafts),
         ("rows edited, rejected or deleted here (they stay so; --restore undoes that)",
@@ -173,8 +178,8 @@ def _tell(name: str, source: str, report: ImportReport, as_json: bool) -> None:
         ("rows that came from a file and aren't in this one (they stay; import --mirror removes "
          "them)", report.gone),
     ):  # fmt: skip
-        if count:
-            say(f"{text}: {count:,}")
+        if number:
+            say(f"{text}: {number:,}")
     for finding in report.coverage.findings():
         say(finding)
     for id in report.conflicts:

@@ -41,6 +41,7 @@ from promptlib.version import __version__
 
 FORMAT = 1
 DATABASE = "promptlib.db"
+EMBEDDER = "embedder"
 
 SERVING = (
     "click", "faiss-cpu", "filelock", "genai-prices", "jinja2", "numpy", "onnxruntime",
@@ -68,6 +69,8 @@ def make_bundle(project: Project, folder: Path | str, *, replace: bool = False) 
     when the embedder can't be put into one.
     """
     folder = Path(folder).resolve()
+    if around := [above for above in folder.parents if (above / BUNDLE_FACTS).is_file()]:
+        raise BundleError(f"{around[0]} is a bundle: nothing is written into it")
     if folder.exists() and not (replace and (folder / BUNDLE_FACTS).is_file()):
         raise BundleError(f"{folder} is there already" + _how_to_replace(folder))
     work = folder.with_name(f"{folder.name}.part-{secrets.token_hex(4)}")
@@ -106,15 +109,17 @@ def check_bundle(folder: Path) -> None:
     """Compare every file with its hash; raises BundleError that names those that differ."""
     try:
         facts = json.loads((folder / BUNDLE_FACTS).read_text(encoding="utf-8"))
-        made_by, form, files = facts["promptlib"], int(facts["format"]), dict(facts["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+        if (form := int(facts["format"])) > FORMAT:
+            raise BundleError(
+                f"{folder} was made by promptlib {facts.get('promptlib', '?')} in format {form}; "
+                f"this is promptlib {__version__}, which reads format {FORMAT}: upgrade promptlib"
+            )
+        files = dict(facts["files"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise BundleError(f"{folder / BUNDLE_FACTS} can't be read: make the bundle again") from None
-    if form > FORMAT:
-        raise BundleError(
-            f"{folder} was made by promptlib {made_by} in format {form}; "
-            f"this is promptlib {__version__}, which reads format {FORMAT}: upgrade promptlib"
-        )
-    wrong = [name for name, sha256 in files.items() if _sha256(folder / name) != sha256]
+    there = {path.relative_to(folder).as_posix() for path in _files(folder)}
+    wrong = sorted(there ^ {*files})
+    wrong += [name for name in sorted(there & {*files}) if _sha256(folder / name) != files[name]]
     if wrong:
         shown = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
         raise BundleError(f"{folder} isn't as it was made: {shown} changed; make the bundle again")
@@ -124,9 +129,11 @@ def _fill(project: Project, work: Path) -> dict[str, int]:
     for name in project.registry.list():
         template = project.registry.get(name)  # a broken one can't be served
         if template.front.examples is not None and template.front.examples.store is not None:
-            project.index(template.front.examples.store)  # imports starters, embeds what waits
+            project.index(template.front.examples.store)
         _copy_tokenizer(project, template.front.encoding, work)
-    shutil.copytree(project.root / project.config.templates, work / "templates")
+    for name in project.store_names():
+        project.index(name)  # imports starters, embeds what waits
+    _copy_tree(project.root / project.config.templates, work / "templates")
     _copy_tokenizer(project, project.config.encoding, work)
     embedder = _copy_embedder(project, work)
     names = ExampleStore.names(project.database)
@@ -165,8 +172,8 @@ def _copy_embedder(project: Project, work: Path) -> str:
             "the embedding model can't be bundled: only models compiled to ONNX can, "
             f"and this one is a {type(loaded).__name__}"
         )
-    shutil.copytree(loaded.folder, work / "embedder")
-    return "embedder"
+    _copy_tree(loaded.folder, work / EMBEDDER)
+    return EMBEDDER
 
 
 def _copy_tokenizer(project: Project, encoding: str | None, work: Path) -> None:
@@ -203,6 +210,15 @@ def _copy_stores(project: Project, work: Path, names: list[str]) -> dict[str, in
         (work / "index" / name / "lock").unlink(missing_ok=True)
     copy.close()
     return made
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    """Copy files, not who may read them: others serve from the copy."""
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
 
 
 def _pin(package: str) -> str:

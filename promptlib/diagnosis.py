@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from promptlib.budget.models import encoding_of
-from promptlib.config import CONFIG_FILE
+from promptlib.config import BUNDLE_FACTS, CONFIG_FILE
 from promptlib.embedding.embedder import coverage_of
 from promptlib.embedding.loading import cache_folder
 from promptlib.embedding.source import find_model, not_found
-from promptlib.errors import PromptlibError
+from promptlib.errors import BundleError, PromptlibError
 from promptlib.example import retrieval_text
 from promptlib.files.reading import read_examples
 from promptlib.opening import open_project
@@ -56,6 +56,8 @@ def diagnose(path: Path | str = ".") -> Iterator[Finding]:
     except PromptlibError as error:
         there = (Path(path) / CONFIG_FILE).exists()
         fix = f"mend {CONFIG_FILE}" if there else "promptlib init"
+        if isinstance(error, BundleError):
+            fix = "make the bundle again: promptlib bundle FOLDER --replace"
         yield Finding("project", "wrong", str(error), fix)
         return
     yield Finding("project", "ok", str(project.root))
@@ -111,7 +113,7 @@ def _templates(project: Project) -> Finding:
 
 def _stores(project: Project) -> Finding:
     folder = project.root / project.config.example_stores
-    if not folder.is_dir():
+    if not folder.is_dir() and not _is_bundle(project):
         return Finding("stores", "wrong", f"there is no folder {folder}",
                        f"make it, or set example_stores in {CONFIG_FILE}")  # fmt: skip
     parts = []
@@ -157,6 +159,8 @@ def _model(project: Project) -> Finding:
     name = project.config.embedder.model
     if name == "hashing":
         return Finding("embedding model", "ok", "hashing: words, no model")
+    if _is_bundle(project):
+        return Finding("embedding model", "ok", f"{name}, part of the bundle")
     source = find_model(name)
     if source is None:
         return Finding("embedding model", "wrong", str(not_found(name)))
@@ -192,6 +196,10 @@ def _first_prompt(project: Project) -> Finding:
                     trial.database.close()
         return Finding("first prompt", "ok", f"{name}: {prompt.summary()}")
     return Finding("first prompt", "note", "no template names a store and takes only text")
+
+
+def _is_bundle(project: Project) -> bool:
+    return (project.root / BUNDLE_FACTS).is_file()
 
 
 def _trial(project: Project, store: str, folder: Path) -> Project:

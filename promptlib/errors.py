@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-SHOWN_PROBLEMS = 100
+SHOWN_PROBLEMS = 20
 """Bad lines that a message lists; the error itself has them all."""
 
 

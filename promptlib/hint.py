@@ -107,4 +107,4 @@ def volume_hint(volume: Volume, shown: int) -> Hint | None:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
+    return f"{100 * share:.3g} %"

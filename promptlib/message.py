@@ -14,6 +14,12 @@ ROLES: tuple[str, ...] = get_args(Role)
 
 MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id")
 
+OF_ANSWERS = (
+    "refusal", "annotations", "audio", "function_call", "reasoning", "reasoning_content",
+    "reasoning_details", "provider_specific_fields",
+)  # fmt: skip
+"""Keys that clients put into answers and that models aren't shown again."""
+
 M = TypeVar("M", bound=Mapping[str, Any])
 
 
@@ -39,12 +45,12 @@ class Message:
         for key in ("name", "tool_call_id"):
             value = getattr(self, key)
             if value is not None and not (isinstance(value, str) and value):
-                raise ExampleError(f"{key} of a {self.role} message must be text")
+                raise ExampleError(f"{key} of {self._what} must be text")
         if (self.role == "tool") != (self.tool_call_id is not None):
             says = "lacks" if self.role == "tool" else "can't have"
-            raise ExampleError(f"a {self.role} message {says} tool_call_id")
+            raise ExampleError(f"{self._what} {says} tool_call_id")
         if problem := lone_surrogate(canonical_json(self.to_dict())):
-            raise ExampleError(f"a {self.role} message {problem}")
+            raise ExampleError(f"{self._what} {problem}")
 
     @classmethod
     def from_dict(cls, message: Any) -> Message:
@@ -61,18 +67,23 @@ class Message:
         if missing := [key for key in needed if key not in message]:
             raise ExampleError(f"a message lacks {' and '.join(missing)}")
         given = {key: value for key, value in message.items() if value not in (None, [], {})}
-        if unknown := sorted(str(key) for key in given if key not in MESSAGE_KEYS):
+        if unknown := sorted(str(key) for key in {*given} - {*MESSAGE_KEYS, *OF_ANSWERS}):
             raise ExampleError(f"a message has unknown keys: {', '.join(unknown)}")
         parts: dict[str, Any] = {key: given.get(key) for key in MESSAGE_KEYS}
-        return cls(**parts | {"content": message.get("content")})
+        content = message.get("content")
+        return cls(**parts | {"content": content if content is not None else given.get("refusal")})
 
     def to_dict(self) -> dict[str, Any]:
         """Give the plain dict that chat clients take."""
         parts = {key: getattr(self, key) for key in MESSAGE_KEYS}
         return {k: v for k, v in parts.items() if v is not None or k == "content"}
 
+    @property
+    def _what(self) -> str:
+        return f"{'an' if self.role == 'assistant' else 'a'} {self.role} message"
+
     def _check_content(self) -> None:
-        content, of = self.content, f"the content of a {self.role} message"
+        content, of = self.content, f"the content of {self._what}"
         if isinstance(content, str) or (content is None and self.tool_calls):
             return
         if content is None:
@@ -94,7 +105,7 @@ class Message:
         if self.tool_calls is None:
             return
         if self.role != "assistant":
-            raise ExampleError(f"a {self.role} message can't have tool_calls")
+            raise ExampleError(f"{self._what} can't have tool_calls")
         if not isinstance(self.tool_calls, list | tuple):
             raise ExampleError(f"tool_calls must be a list, not {kind_of(self.tool_calls)}")
         for call in self.tool_calls:

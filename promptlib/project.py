@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, Unpack
@@ -15,7 +16,7 @@ from promptlib.building import build_prompt
 from promptlib.config import ProjectConfig, ProjectProgress
 from promptlib.embedding.embedder import Embedder
 from promptlib.embedding.loading import LazyEmbedder
-from promptlib.errors import InputsError
+from promptlib.errors import ConfigError, InputsError, PromptlibError
 from promptlib.filtering import Where
 from promptlib.index.state import State
 from promptlib.index.vector import ExampleIndex
@@ -66,9 +67,10 @@ class Project(ProjectStores):
         self.close()
 
     def close(self) -> None:
-        """End what goes on in the background, and close the database."""
+        """End what goes on in the background, and close the database; use opens it again."""
         self._threads.shutdown(cancel_futures=True)
         super().close()
+        self._renew()
 
     def warm(self, *templates: str) -> None:
         """Load now what the first prompts of these templates, or of all, would wait for.
@@ -118,13 +120,17 @@ class Project(ProjectStores):
         A query is a text, or all inputs of its prompt as an object. Nothing is built unless every
         query can be.
         """
+        if isinstance(queries, str | Mapping):
+            raise InputsError("build_many takes a list of queries; build takes one")
         messages = list(history or ())
-        requests = [
-            self._request(template, None, query, messages, options)
-            if isinstance(query, Mapping)
-            else self._request(template, query, None, messages, options)
-            for query in queries
-        ]
+        requests = []
+        for number, query in enumerate(queries, start=1):
+            with _numbered(number):
+                requests.append(
+                    self._request(template, None, query, messages, options)
+                    if isinstance(query, Mapping)
+                    else self._request(template, query, None, messages, options)
+                )
         return self._answer(requests)
 
     async def abuild(
@@ -151,8 +157,10 @@ class Project(ProjectStores):
         seed: int = 0,
     ) -> list[Hit]:
         """Find the k examples of a store that a strategy puts first for a text."""
-        if not query.strip():
-            raise InputsError("the query is empty")
+        if not isinstance(query, str) or not query.strip():
+            raise InputsError("the query is empty" if isinstance(query, str) else "no query given")
+        if not isinstance(k, int) or k < 1:
+            raise ConfigError(f"k must be a whole number, 1 or more, not {k!r}")
         strategy_name(strategy)
         index = self.index(store)
         return search_examples(
@@ -183,7 +191,10 @@ class Project(ProjectStores):
             queries: Sequence[Query | None] = [None] * len(requests)
             if requests[0].searches:
                 recipe = index.settings(state, connection).embed
-                texts = [request.query_text(recipe) for request in requests]
+                texts = []
+                for number, request in enumerate(requests, start=1):
+                    with _numbered(number if len(requests) > 1 else 0):
+                        texts.append(request.query_text(recipe))
                 queries = list(map(Query, texts, index.embedder.embed(texts, kind="query")))
             return [
                 self._shown(request, index, state, query, connection)
@@ -200,3 +211,14 @@ class Project(ProjectStores):
             request.template, request.inputs, request.settings, found, history=request.history,
             notes=notes,
         )  # fmt: skip
+
+
+@contextmanager
+def _numbered(number: int) -> Iterator[None]:
+    """Say of an error which of many queries it is about; 0 is for one alone."""
+    try:
+        yield
+    except PromptlibError as error:
+        if number:
+            error.args = (f"query {number}: {error}", *error.args[1:])
+        raise

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlib.config import ProjectConfig
-from promptlib.errors import ConfigError, ExampleError, InputsError
+from promptlib.errors import ConfigError, EncodingError, ExampleError, InputsError
 from promptlib.example import Recipe, retrieval_text
 from promptlib.message import read_history
 from promptlib.settings import Options, Settings, resolve_settings
@@ -80,9 +80,13 @@ def make_request(
     messages = read_history(history or ())
     if messages and "history" not in template.uses:
         raise InputsError(f"template {template.name!r} doesn't use history")
-    settings = resolve_settings(
-        template.front, options, model=config.model, encoding=config.encoding, root=root
-    )
+    try:
+        settings = resolve_settings(
+            template.front, options, model=config.model, encoding=config.encoding, root=root
+        )
+    except (ConfigError, EncodingError) as error:
+        error.args = (f"template {template.name!r}: {error}",)
+        raise
     store = options.get("store")
     if store is None and template.front.examples is not None:
         store = template.front.examples.store

@@ -145,7 +145,10 @@ def _check(chosen: Mapping[str, Any], budget: Any) -> None:
     _check_whole("budget", budget, least=1)
     _check_whole("k", chosen["k"], least=0)
     _check_whole("reserve", chosen["reserve"], least=0)
-    _check_whole("seed", chosen["seed"])
+    _check_whole("seed", chosen["seed"], least=0)
+    for name in ("store", "model"):
+        if not isinstance(chosen.get(name, ""), str):
+            raise ConfigError(f"{name} must be a name, not {kind_of(chosen[name])}")
     if chosen["reserve"] >= budget:
         raise ConfigError(
             f"a reserve of {chosen['reserve']:,} leaves nothing of a budget of {budget:,}"
@@ -157,10 +160,10 @@ def _check(chosen: Mapping[str, Any], budget: Any) -> None:
     check_order(chosen["order"])
 
 
-def _check_whole(name: str, value: Any, least: int | None = None) -> None:
+def _check_whole(name: str, value: Any, least: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ConfigError(f"{name} must be a whole number, not {value!r}")
-    if least is not None and value < least:
+    if value < least:
         raise ConfigError(f"{name} must be {least} or more, not {value}")
 
 
@@ -195,6 +198,8 @@ def _counter(
             return encoding
         if isinstance(encoding, str):
             return named_counter(encoding, root if number else None)
+        if encoding is not None and not callable(encoding):
+            raise ConfigError(f"encoding must be a name, a path or a function, not {encoding!r}")
         if encoding is not None:
             return TokenCounter(encoding)
         if model is not None:

@@ -9,13 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import promptlib
+from cli.main import cli
 from promptlib.bundle import SERVING, check_bundle, make_bundle
 from promptlib.errors import BundleError, ReadOnlyError
 from promptlib.example import Example
 from promptlib.project import Project
-from tests.conftest import CHECKOUT
+from tests.conftest import CHECKOUT, write_rows
 from tests.test_huggingface import make_tokenizer
 from tests.test_serving import QUESTIONS, said
 
@@ -136,6 +138,29 @@ def test_a_tokenizer_comes_along(root: Path, tmp_path: Path) -> None:
     assert found.encoding.startswith("small@")
 
 
+def test_others_may_read_it(bundle: Path) -> None:
+    assert all(path.stat().st_mode & 0o004 for path in bundle.rglob("*"))
+    assert all(path.stat().st_mode & 0o001 for path in bundle.rglob("*") if path.is_dir())
+
+
+def test_nothing_is_written_into_it(project: Project, small: Path) -> None:
+    with pytest.raises(BundleError, match="is a bundle: nothing is written into it"):
+        make_bundle(project, small / "inner")
+    result = CliRunner().invoke(cli, ["init", str(small)])
+    assert result.exit_code == 1 and "is a bundle: nothing is written into it" in result.stderr
+
+
+def test_every_starter_comes_along_and_doctor_is_content(root: Path, tmp_path: Path) -> None:
+    write_rows(
+        root / "example_stores" / "other" / "examples.jsonl", [{"input": "a", "output": "b"}]
+    )
+    with promptlib.open(root) as project:
+        made = make_bundle(project, tmp_path / "served")
+    assert set(made.stores) == {"tickets", "other"}
+    result = CliRunner().invoke(cli, ["-C", str(made.folder), "doctor"])
+    assert result.exit_code == 0, result.stdout
+
+
 @pytest.fixture
 def small(project: Project, tmp_path: Path) -> Path:
     return make_bundle(project, tmp_path / "small").folder
@@ -158,6 +183,16 @@ def test_a_bundle_of_a_newer_version_and_one_that_cannot_be_read(small: Path) ->
     facts = json.loads((small / "bundle.json").read_text())
     (small / "bundle.json").write_text(json.dumps(facts | {"format": 2, "promptlib": "9.0"}))
     with pytest.raises(BundleError, match=r"made by promptlib 9.0 in format 2; .*: upgrade"):
+        promptlib.open(small)
+    (small / "bundle.json").write_text('{"format": 99}')
+    with pytest.raises(BundleError, match=r"made by promptlib \? in format 99"):
+        promptlib.open(small)
+    (small / "bundle.json").write_text(json.dumps(facts | {"files": {}}))
+    with pytest.raises(BundleError, match="isn't as it was made"):
+        promptlib.open(small)
+    (small / "bundle.json").write_text(json.dumps(facts))
+    (small / "templates" / "new.j2").write_text("x")
+    with pytest.raises(BundleError, match=r"templates/new.j2 changed"):
         promptlib.open(small)
     for text in ("{", "[]", "{}", '{"format": "one"}'):
         (small / "bundle.json").write_text(text)

@@ -111,7 +111,7 @@ def test_build_formats(run: Run) -> None:
 
 def test_build_explains_on_stderr(run: Run) -> None:
     result = run("build", "tickets/route", "card", "--explain", "--budget", "110", "-k", "8")
-    assert "rank\tsimilarity\ttokens\tlabel\twhy\tid" in result.stderr
+    assert "rank\tscore\tsimilarity\ttokens\tlabel\twhy\tid" in result.stderr
     assert "kept" in result.stderr and "over budget" in result.stderr
 
 
@@ -504,7 +504,7 @@ def test_import_of_a_table_with_options(run: Run, root: Path) -> None:
     table.write_text("text;category;team\nlost it;card;a\nno pin;pin;b\nold one;card;b\nugly\n")
     options = ["--map", "input=text", "--map", "output=category"]
     refused(
-        run("store", "import", "new", str(table), *options), "export.csv:5: 1 cells", "--skip-bad"
+        run("store", "import", "new", str(table), *options), "export.csv:5: 1 cell,", "--skip-bad"
     )
     refused(
         run("store", "import", "new", str(table), *options, "--mirror", "--limit", "1"),
@@ -520,7 +520,7 @@ def test_import_of_a_table_with_options(run: Run, root: Path) -> None:
     refused(run("store", "stats", "new"), "no store 'new'")
     result = run("store", "import", "new", str(table), *options)
     assert "new: 2 added (revision 1)" in result.stderr
-    assert "export.csv:5: left out: 1 cells" in result.stderr
+    assert "export.csv:5: left out: 1 cell," in result.stderr
     assert json.loads((root / "export.bad.jsonl").read_text())["line"] == 5
     data = run("store", "import", "new", str(table), *options, "--json").stdout
     assert json.loads(data)["unchanged"] == 2
@@ -613,3 +613,29 @@ def test_bundle(run: Run, root: Path) -> None:
     (root / "served" / "promptlib.db").write_bytes(b"x")
     broken = CliRunner().invoke(cli, ["-C", str(root / "served"), "search", "tickets", "x"])
     assert broken.exit_code == 1 and "promptlib.db changed; make the bundle again" in broken.stderr
+
+
+def test_what_a_newcomer_stumbled_over(run: Run, root: Path, tmp_path: Path) -> None:
+    made = CliRunner().invoke(cli, ["-C", str(tmp_path / "new"), "init"])
+    assert made.exit_code == 0 and (tmp_path / "new" / "promptlib.toml").exists()
+    table = root / "rows.csv"
+    table.write_text("text,label\na,b\n")
+    twice = run("store", "import", "n", str(table), "--map", "input=text", "--map", "input=label")
+    assert twice.exit_code == 2 and "one KEY twice" in twice.stderr
+    refused(run("store", "export", "tickets", str(root / "x.xlsx")), "no format .xlsx")
+    (root / "rows.bad.jsonl").write_text("precious")
+    table.write_text("input,output\na,b\nc\n")
+    result = run("store", "import", "n", str(table), "--skip-bad")
+    assert "bad rows left out: 1; they are in " in result.stderr
+    assert (root / "rows.bad.jsonl").read_text() == "precious"
+    assert (root / "rows.bad-2.jsonl").exists()
+    explained = run("build", "tickets/route", "I lost my card", "--explain").stderr
+    assert "rank\tscore\tsimilarity\ttokens" in explained
+
+
+def test_help_that_cannot_be_written_is_one_line() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m cli --help > /dev/full", shell=True, cwd=CHECKOUT,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr

@@ -186,7 +186,7 @@ def test_ragged_rows_are_bad_and_told_by_the_line_they_start_on(tmp_path: Path) 
         read(table(tmp_path, text))
     assert caught.value.problems == (
         (3, "3 cells, where the header has 2 columns"),
-        (5, "1 cells, where the header has 2 columns"),
+        (5, "1 cell, where the header has 2 columns"),
     )
     assert [e.input for e in read(table(tmp_path, text), skip_bad=True)] == ["a", "c"]
 
@@ -194,7 +194,7 @@ def test_ragged_rows_are_bad_and_told_by_the_line_they_start_on(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "options", "reason"),
     [
-        ("text,label\na,b\n", {}, "has no 'input', it has label, text; say which"),
+        ("text,label\na,b\n", {}, "has no 'input', it has text, label; say which"),
         ("text,label\na,b\n", {"rename": {"input": "txt"}}, "has no 'txt'; did you mean 'text'"),
         ("input,output\na,b\n", {"rename": {"inptu": "x"}}, "no 'inptu' to map to; did you mean"),
         ("input,input\na,b\n", {}, "two columns 'input'"),

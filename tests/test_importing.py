@@ -281,14 +281,14 @@ def test_an_import_that_was_killed_goes_on_without_embedding_twice(
     assert len(embedder.texts) == 6000 - done == report.coverage.texts
 
 
-def test_every_bad_line_is_known_but_a_message_lists_a_hundred(
+def test_every_bad_line_is_known_but_a_message_lists_twenty(
     store: ExampleStore, tmp_path: Path
 ) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("oops\n" * 250)
     with pytest.raises(BadExamplesError) as caught:
         store.import_file(path)
-    assert len(caught.value.problems) == 250 and "and 150 more" in str(caught.value)
+    assert len(caught.value.problems) == 250 and "and 230 more" in str(caught.value)
 
 
 def test_what_is_edited_during_an_update_is_kept(
@@ -350,3 +350,53 @@ def test_a_file_and_its_own_export_can_be_put_together(store: ExampleStore, save
     store.import_file(save([twin, twin, own, twin]))
     assert {e.id for e in store} == {id, f"{id}-2", f"{id}-3", f"{id}-4"}
     assert store.get(f"{id}-2").input == "another"
+
+
+def test_a_spreadsheets_round_trip_keeps_objects_and_conversations(
+    store: ExampleStore, tmp_path: Path
+) -> None:
+    store.add(
+        Example({"q": "why?"}, {"a": 1}, id="object"),
+        Example([{"role": "user", "content": "hi"}], "hello", id="talk"),
+        Example("text", '{"looks": "like JSON"}', id="text", metadata={"n": 1}),
+    )
+    table = tmp_path / "all.csv"
+    save_examples(store, table)
+    report = store.import_file(table, update=True)
+    assert (report.updated, report.unchanged) == (0, 3)
+    table.write_text('id,input,output\nobject,"{""q"": ""how?""}",\ntalk,,bye\n')
+    assert store.import_file(table, update=True).updated == 2
+    assert store.get("object").input == {"q": "how?"} and store.get("talk").output == "bye"
+    table.write_text("id,input\nobject,how?\n")
+    with pytest.raises(
+        BadExamplesError, match=":2: a cell must be JSON, as an object stands there"
+    ):
+        store.import_file(table, update=True)
+
+
+def test_bad_rows_never_replace_what_is_read(store: ExampleStore, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"input": "a", "output": "b"}\noops\n')
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="it is what is read"):
+        store.import_file(path, skip_bad=True, bad_rows=path)
+    assert path.read_bytes() == before
+    path.write_text("oops\n")
+    with pytest.raises(BadExamplesError, match=":1: not JSON"):
+        store.import_file(path, skip_bad=True)
+
+
+def test_a_column_can_be_used_twice(store: ExampleStore, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("text\nhello\n")
+    store.import_file(table, rename={"input": "text", "output": "text"})
+    assert store.list()[0].output == "hello"
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-32", "base64"])
+def test_charsets_that_do_not_fit(store: ExampleStore, tmp_path: Path, charset: str) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("input,output\na,b\n")
+    with pytest.raises((StoreError, ConfigError)) as caught:
+        store.import_file(table, charset=charset)
+    assert "\n" not in str(caught.value)

@@ -36,6 +36,17 @@ def test_what_a_client_adds_without_saying_anything_is_left_out() -> None:
     assert Message.from_dict(dumped).to_dict() == ANSWER
     answered = SimpleNamespace(model_dump=lambda: dumped)
     assert read_history([ASKS, answered]) == [ASKS, ANSWER]
+    thought = ANSWER | {"reasoning_content": "hm", "annotations": [{"type": "url"}]}
+    assert read_history([ASKS, thought]) == [ASKS, ANSWER]
+    refused = {"role": "assistant", "content": None, "refusal": "I can't say that."}
+    assert read_history([ASKS, refused])[1]["content"] == "I can't say that."
+
+
+def test_messages_of_the_openai_client_are_taken() -> None:
+    from openai.types.chat import ChatCompletionMessage
+
+    said = ChatCompletionMessage(role="assistant", content="Hi", refusal=None)
+    assert read_history([ASKS, said]) == [ASKS, {"role": "assistant", "content": "Hi"}]
 
 
 circular: dict[str, Any] = {"type": "text", "text": "x"}

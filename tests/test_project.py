@@ -28,8 +28,10 @@ from promptlib.errors import (
     ExampleError,
     InputsError,
     ModelNotFoundError,
+    PromptlibError,
     ReadOnlyError,
     StoreNotFoundError,
+    TemplateError,
     TemplateNotFoundError,
 )
 from promptlib.example import Example
@@ -578,3 +580,45 @@ def test_the_library_never_prints(
     project.build(ROUTE, "card")
     project.store("tickets").add(Example("a", "b"))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (lambda p: p.build(ROUTE, "x", store=5), "store must be a name, not a number"),
+        (lambda p: p.build(ROUTE, "x", model=5), "model must be a name, not a number"),
+        (
+            lambda p: p.build(ROUTE, "x", encoding=5),
+            "encoding must be a name, a path or a function",
+        ),
+        (lambda p: p.build(None, "x"), "a template's name must be text, not None"),
+        (lambda p: p.build(ROUTE, "x", seed=-1), "seed must be 0 or more, not -1"),
+        (lambda p: p.search("tickets", None), "no query given"),
+        (lambda p: p.search("tickets", "x", k=-1), "k must be a whole number, 1 or more, not -1"),
+        (lambda p: p.search("tickets", "x", k=2.5), "k must be a whole number"),
+        (lambda p: p.build_many(ROUTE, "abc"), "build_many takes a list of queries"),
+        (lambda p: p.build_many(ROUTE, ["a", "", "b"]), "query 2: input 'query' is empty"),
+        (lambda p: p.build(ROUTE, "x", order="up"), "template 'tickets/route': no order 'up'"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_told(
+    project: Project, call: Callable[[Project], object], reason: str
+) -> None:
+    with pytest.raises(PromptlibError, match=reason):
+        call(project)
+
+
+def test_a_query_that_is_no_input_is_told_with_its_template(
+    project: Project, write_template: Callable[..., str]
+) -> None:
+    name = write_template("---\ninputs: {query: {}}\nexamples: {query: qurey}\n---\n{{ query }}")
+    with pytest.raises(TemplateError, match=r"test.j2: examples.query names 'qurey', .* 'query'"):
+        project.build(name, "x")
+
+
+def test_a_closed_project_opens_again(project: Project) -> None:
+    import asyncio
+
+    first = project.build(ROUTE, "I lost my card").text
+    project.close()
+    assert asyncio.run(project.abuild(ROUTE, "I lost my card")).text == first

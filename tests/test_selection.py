@@ -114,6 +114,23 @@ def test_any_callable_is_a_strategy() -> None:
     assert ranking.positions.tolist() == [3, 2] and ranking.strategy == "last_two"
 
 
+@pytest.mark.parametrize(
+    "returned",
+    [
+        None, [1, 2], ([0], [1.0], 3), "ab", ([0.5], [1.0]), ([True], [1.0]), ([[0]], [[1.0]]),
+        ([0], [float("nan")]), ([0], [None]), ([0], ["high"]), ([0], [1 + 2j]), (0, 1.0),
+    ],
+)  # fmt: skip
+def test_a_callable_that_returns_something_else_is_named(returned: object) -> None:
+    def wrong(pool: Pool) -> object:
+        return returned
+
+    with pytest.raises(ConfigError, match="strategy 'wrong' must return "):
+        select_examples(pool([0.0] * 4), strategy=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="must be a name or a function, not 5"):
+        select_examples(pool([0.0]), strategy=5)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("positions", [[0, 0], [4], [-1], [0, 1]])
 def test_a_callable_that_ranks_wrongly_is_refused(positions: list[int]) -> None:
     def wrong(pool: Pool) -> tuple[np.ndarray, np.ndarray]:

@@ -121,7 +121,8 @@ def _table(source: Source) -> Iterator[RawRow]:
                 continue
             problem = None
             if len(cells) != len(header):
-                problem = f"{len(cells)} cells, where the header has {len(header)} columns"
+                s = "" if len(cells) == 1 else "s"
+                problem = f"{len(cells)} cell{s}, where the header has {len(header)} columns"
             fields = {name: cell for name, cell in zip(header, cells, strict=False) if cell}
             yield RawRow(line, fields, problem, ",".join(cells))
 

@@ -63,7 +63,7 @@ class ExamplesFile:
                 )
         self.count = self.drafts = self.repeats = 0
         self.problems: tuple[tuple[int, str], ...] = ()
-        self.fields: set[str] = set()
+        self.fields: dict[str, None] = {}
         """Names that the file's rows have, as they stand there."""
         self._held: list[Example] | None = []
         self._repeated: frozenset[int] = frozenset()
@@ -116,12 +116,12 @@ class ExamplesFile:
         self._check_names()
         self.problems = tuple(sorted(problems))
         self._bad_lines = frozenset(line for line, _ in problems)
-        if problems and not skip_bad:
+        if problems and not (skip_bad and self.count):
             raise BadExamplesError(
                 self.source.name,
                 self.problems,
                 f"bad lines: {len(problems):,} of {self.count + len(problems):,}; "
-                "nothing was taken from the file",
+                f"nothing was taken from the file{self._hint()}",
             )
         if not self.count:
             raise StoreError(f"{self.source.name} holds no examples{self._hint()}")
@@ -165,21 +165,20 @@ class ExamplesFile:
         return [example for line, example, _ in rows if example is not None and line not in lines]
 
     def _check_names(self) -> None:
-        for column in self.rename.values():
+        for column in self.rename.values() if self.limit != 0 else ():
             if column not in self.fields:
                 raise ConfigError(
                     f"{self.source.name} has no {column!r}; {did_you_mean(column, self.fields)}"
                 )
         mapped = {target.partition(".")[0] for target in self.rename}
         if self.fields and "input" not in mapped and "input" not in self.fields:
-            names = ", ".join(sorted(self.fields))
             raise ConfigError(
-                f"{self.source.name} has no 'input', it has {names}; say which of them it is, "
-                f"with --map input={sorted(self.fields)[0]} for example"
+                f"{self.source.name} has no 'input', it has {', '.join(self.fields)}; say which of "
+                f"them it is, with --map input={next(iter(self.fields))} for example"
             )
 
     def _hint(self) -> str:
-        if self.where or self.limit == 0:
+        if not self.problems and (self.where or self.limit == 0):
             return " that meet the conditions"
         with self.source.open() as file:
             if self.source.format == "jsonl" and file.read(64).lstrip().startswith(b"["):
@@ -193,7 +192,7 @@ class ExamplesFile:
         for raw in raw_rows(self.source):
             if self.limit is not None and taken >= self.limit:
                 break
-            self.fields.update(raw.fields)
+            self.fields.update(dict.fromkeys(raw.fields))
             try:
                 if raw.problem is not None:
                     raise ExampleError(raw.problem)
@@ -255,11 +254,12 @@ def renamed(
 
     `as_text` is for tables: their metadata column is JSON.
     """
-    row = dict(fields)
+    taken = set(rename.values())
+    row = {name: value for name, value in fields.items() if name not in taken}
     for target, column in rename.items():
-        if column not in row:
+        if column not in fields:
             continue
-        value = row.pop(column)
+        value = fields[column]
         part, _, name = target.partition(".")
         if not name:
             row[part] = value

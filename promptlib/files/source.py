@@ -64,6 +64,8 @@ class Source:
                 yield text
         except UnicodeDecodeError as error:
             raise StoreError(self.not_decoded(error)) from None
+        except UnicodeError as error:
+            raise StoreError(f"{self.name} is not {self.charset}: {error}") from None
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -101,7 +103,8 @@ def open_source(
     if charset is not None:
         try:
             charset = codecs.lookup(charset).name
-        except LookupError:
+            "".encode(charset)
+        except (LookupError, UnicodeError):
             raise ConfigError(f"there is no charset {charset!r}; try cp1252 or latin-1") from None
     if not isinstance(path, str | Path):
         with tempfile.NamedTemporaryFile(prefix="promptlib-") as copy:
@@ -144,6 +147,8 @@ def _guess(head: bytes) -> Format:
 
 
 def _check_utf8(head: bytes, name: str) -> None:
+    if head.startswith(b"PK\x03\x04"):
+        raise StoreError(f"{name} is a zip or an Excel file: save the sheet as CSV")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise StoreError(f"{name} is UTF-16; say so with --charset utf-16, or save it as UTF-8")
     if head.count(0) * 50 > len(head):

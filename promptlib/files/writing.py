@@ -14,17 +14,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from promptlib.errors import MissingDependencyError, StoreError
+from promptlib.errors import MissingDependencyError, StoreError, did_you_mean
 from promptlib.example import Example
 from promptlib.files.raw import JSON_FIELD, JSON_STARTS
-from promptlib.files.source import Format, format_by_name
+from promptlib.files.source import SUFFIXES, Format, format_by_name
 
 COLUMNS = ("id", "input", "output", "label", "status", "metadata")
 
 
 def format_of(path: Path | str) -> Format:
-    """Tell the format by the suffix, before .gz; JSONL where that says nothing."""
-    return format_by_name(Path(path)) or "jsonl"
+    """Tell the format by the suffix, before .gz; JSONL where there is none. Raises StoreError."""
+    path = Path(path)
+    format, suffix = format_by_name(path), Path(path.name.removesuffix(".gz")).suffix
+    if format is None and suffix and str(path) != "-":
+        raise StoreError(
+            f"can't write {path}: no format {suffix}; {did_you_mean(suffix, SUFFIXES)}"
+        )
+    return format or "jsonl"
 
 
 def save_examples(

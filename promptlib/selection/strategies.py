@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,8 +148,10 @@ BY_MEANING = ("similar", "mmr", "balanced")
 
 def strategy_name(strategy: str | Strategy) -> str:
     """Resolve `auto` and name a callable; raises ConfigError for an unknown name."""
-    if not isinstance(strategy, str):
+    if callable(strategy):
         return str(getattr(strategy, "__name__", type(strategy).__name__))
+    if not isinstance(strategy, str):
+        raise ConfigError(f"strategy must be a name or a function, not {strategy!r}")
     name = AUTO if strategy == "auto" else strategy
     if name not in STRATEGIES:
         known = ["auto", *STRATEGIES]
@@ -163,11 +166,14 @@ def select_examples(pool: Pool, *, strategy: str | Strategy = "auto") -> Ranking
     once.
     """
     name = strategy_name(strategy)
-    function = STRATEGIES[name] if isinstance(strategy, str) else strategy
-    positions, scores = function(pool)
-    if not isinstance(strategy, str):
-        _check(name, np.asarray(positions).tolist(), len(scores), len(pool))
-    return Ranking(np.asarray(positions, np.int64), np.asarray(scores, np.float64), name)
+    if isinstance(strategy, str):
+        positions, scores = STRATEGIES[name](pool)
+        return Ranking(positions, scores, name)
+    try:
+        positions, scores = strategy(pool)
+        return _checked(name, np.asarray(positions), np.asarray(scores), len(pool))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"strategy {name!r} must return (positions, scores): {error}") from error
 
 
 def _descending(values: Floats) -> Positions:
@@ -180,11 +186,15 @@ def _weights(count: int) -> Floats:
     return weights
 
 
-def _check(name: str, positions: list[int], scores: int, count: int) -> None:
+def _checked(name: str, positions: Any, scores: Any, count: int) -> Ranking:
     """Refuse what a callable may get wrong."""
-    inside = all(0 <= position < count for position in positions)
-    distinct = len(set(positions)) == len(positions)
-    if not (inside and distinct and scores == len(positions)):
+    whole = positions.dtype.kind in "iu" or not positions.size
+    ranks = whole and positions.ndim == 1 and len(set(positions.tolist())) == len(positions)
+    inside = ranks and all(0 <= position < count for position in positions.tolist())
+    if not inside or scores.shape != positions.shape:
         raise ConfigError(
             f"strategy {name!r} must return distinct positions below {count} and a score for each"
         )
+    if scores.dtype.kind not in "iuf" or not np.isfinite(scores).all():
+        raise ConfigError(f"strategy {name!r} must return scores that are finite numbers")
+    return Ranking(positions.astype(np.int64), scores.astype(np.float64), name)

@@ -237,10 +237,13 @@ def _check_label(label: str, file: ExamplesFile) -> None:
 
 
 def _in_rows(progress: Progress | None, before: int, rows: int, total: int) -> Progress | None:
-    """Report texts embedded as rows of the file: a text that several share is embedded once."""
+    """Report texts embedded as rows of the file: a text that several share is embedded once.
+
+    The last row is left to who knows that all is done.
+    """
     if progress is None:
         return None
-    return lambda done, texts: progress(before + rows * done // texts, total)
+    return lambda done, texts: progress(min(before + rows * done // texts, total - 1), total)
 
 
 def _rows_of(connection: Connection, state: StoreState) -> Iterator[StoredRow]:

@@ -70,6 +70,8 @@ def import_file(
     _check_options(options)
     charset, form = options.get("charset"), options.get("format")
     bad_rows = options.get("bad_rows")
+    if bad_rows is not None and isinstance(path, str | Path) and _same(path, bad_rows):
+        raise ConfigError(f"bad rows can't be written to {bad_rows}: it is what is read")
     with open_source(path, charset=charset, format=form) as source:
         reason, by = f"import {Path(source.name).name}", options.get("by")
         dry_run = options.get("dry_run", False)
@@ -96,6 +98,10 @@ def import_file(
             mirror=options.get("mirror", False), dry_run=dry_run, progress=progress, by=by,
             reason=reason,
         )  # fmt: skip
+
+
+def _same(one: Path | str, other: Path | str) -> bool:
+    return Path(one).resolve() == Path(other).resolve()
 
 
 def _check_options(options: ImportOptions) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from promptlib.files.source import Source
 from promptlib.store.importing import SAMPLE, ImportReport
 from promptlib.store.reports import StoreState
 from promptlib.store.rows import Change, RevisionWriter, row_of, rows_by_id
+from promptlib.text import kind_of
 
 if TYPE_CHECKING:
     from promptlib.store.store import ExampleStore
@@ -75,7 +76,7 @@ def update_examples(
     What is edited here meanwhile is kept, field by field, where the file says nothing of it.
     """
     with store.database.read() as connection:
-        planned = _plan(connection, store.state(connection), edits.rows)
+        planned = _plan(connection, store.state(connection), edits)
     problems = (*edits.problems, *planned.problems)
     if problems and not skip_bad:
         hint = f"bad rows: {len(problems):,}; nothing was changed"
@@ -85,7 +86,7 @@ def update_examples(
         store.embed(after.example for _, after in planned.changes)
         with store.database.write() as connection:
             state = store.state(connection)
-            planned = _plan(connection, state, edits.rows)
+            planned = _plan(connection, state, edits)
             writer = RevisionWriter(connection, state.key, reason="edit", by=by)
             writer.put(planned.changes)
             revision = writer.revision or state.revision
@@ -108,9 +109,18 @@ def _fields(source: Source, raw: RawRow, rename: Mapping[str, str]) -> dict[str,
     return fields
 
 
-def _plan(
-    connection: Connection, state: StoreState, rows: Sequence[tuple[int, dict[str, Any]]]
-) -> _Planned:
+def _like(cell: Any, stored: Any) -> Any:
+    """Read a table's cell as the kind of value that stands in its place."""
+    if not isinstance(cell, str) or isinstance(stored, str) or stored is None:
+        return cell
+    try:
+        return json.loads(cell)
+    except ValueError:
+        raise ExampleError(f"a cell must be JSON, as {kind_of(stored)} stands there") from None
+
+
+def _plan(connection: Connection, state: StoreState, edits: Edits) -> _Planned:
+    rows, as_text = edits.rows, edits.source.format in ("csv", "tsv")
     existing = rows_by_id(connection, state.key, (fields["id"] for _, fields in rows))
     planned = _Planned([], 0, [])
     unchanged = 0
@@ -119,7 +129,7 @@ def _plan(
         try:
             if before is None or before.deleted:
                 raise ExampleError(f"there is no example {fields['id']!r} in the store")
-            example = _edited(before.example, fields)
+            example = _edited(before.example, fields, as_text=as_text)
             after = row_of(example, state.settings, source_hash=before.source_hash)
         except ExampleError as error:
             planned.problems.append((line, str(error)))
@@ -131,8 +141,13 @@ def _plan(
     return _Planned(planned.changes, unchanged, planned.problems)
 
 
-def _edited(example: Example, fields: Mapping[str, Any]) -> Example:
-    """Put what a row says over what an example has; metadata is merged."""
+def _edited(example: Example, fields: Mapping[str, Any], *, as_text: bool) -> Example:
+    """Put what a row says over what an example has; metadata is merged.
+
+    A table has texts alone: where the example has an object or a conversation, they are its JSON.
+    """
+    if as_text:
+        fields = {name: _like(value, getattr(example, name, "")) for name, value in fields.items()}
     incoming = Example.from_dict({"input": "-", "output": "-", **fields})
     said = {key: fields[key] for key in ("input", "output", "label", "status") if key in fields}
     row = example.to_dict() | {k: v for k, v in said.items() if v is not None or k == "label"}

@@ -137,13 +137,13 @@ def _turns(conversation: Any) -> Sequence[Any]:
 def _message(turn: Any) -> dict[str, Any]:
     """Copy a message; one that comes with content alone needs no second look."""
     try:
-        if len(turn) == 2 and turn["role"] in ROLES and isinstance(turn["content"], str):
+        if len(turn) == 2 and turn.get("role") in ROLES and isinstance(turn.get("content"), str):
             return {"role": turn["role"], "content": turn["content"].strip()}
         message = Message.from_dict(turn).to_dict()
         if isinstance(message["content"], str):
             message["content"] = message["content"].strip()
         return message
-    except (ExampleError, LookupError, TypeError) as error:
+    except (ExampleError, AttributeError, TypeError) as error:
         raise TemplateError(f"turns: not a message: {error}") from None
 
 

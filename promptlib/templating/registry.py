@@ -63,6 +63,8 @@ class TemplateRegistry:
 
     def path(self, name: str) -> Path:
         """Say where a template's file is, or would be; raises TemplateError for a bad name."""
+        if not isinstance(name, str):
+            raise TemplateError(f"a template's name must be text, not {name!r}")
         pure = PurePosixPath(name.removesuffix(SUFFIX))
         if pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name or not name:
             raise TemplateError(f"template {name!r} would be outside the templates folder")
@@ -80,6 +82,13 @@ class TemplateRegistry:
         if inputs is None:  # a body without declared inputs takes what it names
             free = named - set(SCOPE) - set(environment.globals)
             inputs = {input: InputSpec(type=None) for input in sorted(free)}
+        asked = front.examples.query if front.examples is not None else None
+        for named_input in [asked] if isinstance(asked, str) else asked or ():
+            if named_input not in (*inputs, "history"):
+                raise TemplateSyntaxError(
+                    f"{self.path(name)}: examples.query names {named_input!r}, which isn't an "
+                    f"input; {did_you_mean(named_input, inputs)}"
+                )
         if taken := sorted(set(inputs) & set(SCOPE)):
             raise TemplateSyntaxError(
                 f"{self.path(name)}: inputs can't be named {', '.join(taken)}: templates use those"
