@@ -54,6 +54,8 @@ class TemplateRegistry:
 
     def get(self, name: str) -> Template:
         """Load a template with all that it includes; raises TemplateError."""
+        if not isinstance(name, str):
+            raise TemplateError(f"a template's name must be text, not {name!r}")
         cached = self._cache.get(name)
         if cached is not None and self._stamp(cached[1].files) == cached[0]:
             return cached[1]
@@ -63,8 +65,6 @@ class TemplateRegistry:
 
     def path(self, name: str) -> Path:
         """Say where a template's file is, or would be; raises TemplateError for a bad name."""
-        if not isinstance(name, str):
-            raise TemplateError(f"a template's name must be text, not {name!r}")
         pure = PurePosixPath(name.removesuffix(SUFFIX))
         if pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name or not name:
             raise TemplateError(f"template {name!r} would be outside the templates folder")
