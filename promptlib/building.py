@@ -173,7 +173,7 @@ class _Builder:
         )
         if rendered.messages is None and (self.settings.as_message or self.settings.tools):
             # A text that goes with tools goes as a message.
-            rendered = Rendered(rendered.text, [{"role": "user", "content": rendered.text}])
+            rendered = Rendered("", [{"role": "user", "content": rendered.text}])
         self.last = key, rendered
         return rendered
 

@@ -615,7 +615,9 @@ def test_bundle(run: Run, root: Path) -> None:
     assert broken.exit_code == 1 and "promptlib.db changed; make the bundle again" in broken.stderr
 
 
-def test_options_do_what_they_say_and_touch_nothing_else(run: Run, root: Path, tmp_path: Path) -> None:
+def test_options_do_what_they_say_and_touch_nothing_else(
+    run: Run, root: Path, tmp_path: Path
+) -> None:
     made = CliRunner().invoke(cli, ["-C", str(tmp_path / "new"), "init"])
     assert made.exit_code == 0 and (tmp_path / "new" / "promptlib.toml").exists()
     table = root / "rows.csv"

@@ -17,6 +17,7 @@ from promptlib.embedding.embedder import Vectors
 from promptlib.hint import Volume
 from promptlib.index.base import Base, Origin, Rows
 from promptlib.index.lexical import Postings, bm25_scores
+from promptlib.store.vectors import Halves
 
 DIGITS = 5
 """Scores are rounded to this many digits and ties break by id, so that threads, batches and
@@ -43,7 +44,7 @@ class Candidates:
     """The cosine with the query, rounded to DIGITS."""
     lexical: NDArray[np.float64]
     """The BM25 score for the query, rounded to DIGITS; 0 where no word is shared."""
-    vectors: Vectors
+    vectors: Halves
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -66,7 +67,7 @@ class Candidates:
             labels=np.zeros(0, object),
             similarity=np.zeros(0),
             lexical=np.zeros(0),
-            vectors=np.zeros((0, dim), np.float32),
+            vectors=np.zeros((0, dim), np.float16),
         )
 
 
@@ -150,7 +151,7 @@ class State:
             labels=self.labels_at(positions),
             similarity=cosine.clip(-1, 1).round(DIGITS),
             lexical=np.zeros(len(positions)) if words is None else words[positions],
-            vectors=vectors.astype(np.float32),
+            vectors=vectors,
         )
         return found.at(np.lexsort((found.ids, -found.similarity)))
 

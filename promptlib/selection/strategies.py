@@ -35,8 +35,8 @@ class Pool:
     """The cosine of each candidate with the query, (n,)."""
     lexical: Floats
     """Its BM25 score for the query, 0 or more, (n,)."""
-    vectors: NDArray[np.float32]
-    """Its unit vector, (n, dim)."""
+    vectors: NDArray[np.floating]
+    """Its unit vector as it is stored, in half precision, (n, dim)."""
     labels: Sequence[str | None]
     seed: int = 0
 
@@ -91,7 +91,8 @@ def mmr(pool: Pool) -> tuple[Positions, Floats]:
     The score of the next one is LAMBDA_MULT * similarity - (1 - LAMBDA_MULT) * its nearness to
     the one most like it among those before.
     """
-    likeness = (pool.vectors @ pool.vectors.T).astype(np.float64).round(DIGITS)
+    vectors = pool.vectors.astype(np.float32)
+    likeness = (vectors @ vectors.T).astype(np.float64).round(DIGITS)
     relevance = LAMBDA_MULT * pool.similarity
     closest = np.full(len(pool), -np.inf)
     waiting = np.ones(len(pool), dtype=bool)

@@ -28,10 +28,15 @@ SCOPE = ("examples", "labels", "candidate_labels", "label_definitions", "history
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a template rendered to: text, and messages if it is a chat template."""
+    """What a template rendered to: text, or messages if it is a chat template."""
 
-    text: str
+    written: str
     messages: list[dict[str, Any]] | None
+
+    @cached_property
+    def text(self) -> str:
+        """The text; of messages, a transcript to read."""
+        return self.written if self.messages is None else transcript(self.messages)
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ class Template:
             raise TemplateError(f"{self._place_of(error.text)}: {error}") from None
         except TemplateError as error:
             raise TemplateError(f"{self.where}: {error}") from None
-        return Rendered(transcript(collected.messages), collected.messages)
+        return Rendered("", collected.messages)
 
     def _place_of(self, text: str) -> str:
         """Find the line that a stray text comes from, if it stands in a file as it is."""
