@@ -51,7 +51,7 @@ class Masks:
         has = {
             name
             for part, lives in zip((tested, delta), living, strict=True)
-            for name, mask in part.has.items()
+            for name, mask in list(part.has.items())  # another thread may add to them
             if (mask & lives).any()
         }
         if len(state):
