@@ -13,6 +13,7 @@ from promptlib.example import Recipe, retrieval_text
 from promptlib.message import read_history
 from promptlib.settings import Options, Settings, resolve_settings
 from promptlib.templating.template import SCOPE, Template
+from promptlib.text import canonical_json
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Request:
         values = {name: self.inputs[name] for name in names if name != "history"}
         try:
             if "history" in names:
-                said = "\n".join(retrieval_text(value) for value in values.values())
+                said = "\n".join(_one(value, Recipe()) for value in values.values())
                 messages = [*self.history, *([{"role": "user", "content": said}] if said else ())]
                 text = retrieval_text(messages, recipe)
             elif len(values) > 1 and recipe.fields:
@@ -122,4 +123,5 @@ def _is_full(value: Any) -> bool:
 
 def _one(value: Any, recipe: Recipe) -> str:
     """Read one input; values that aren't text, an object or messages are read as their JSON."""
-    return retrieval_text(value if isinstance(value, str | Mapping | list) else str(value), recipe)
+    is_content = isinstance(value, str | Mapping | list)
+    return retrieval_text(value if is_content else canonical_json(value), recipe)

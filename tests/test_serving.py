@@ -364,6 +364,16 @@ def test_the_conversation_is_part_of_the_query(
     assert [e.example.id for e in alone.examples] != [e.example.id for e in with_history.examples]
 
 
+def test_inputs_that_are_not_text_are_searched_by_as_json(
+    project: Project, write_template: Callable[..., str]
+) -> None:
+    head = "---\ninputs: {n: {type: integer}}\nexamples: {store: tickets, query: %s}\n"
+    body = "budget: {tokens: 300}\n---\n{{ history }}{{ examples | length }} {{ n }}"
+    for number, query in enumerate(("n", "[history, n]")):
+        name = write_template(head % query + body, f"number{number}")
+        assert project.build(name, inputs={"n": 7}).text.endswith("8 7")
+
+
 def test_tools_count(project: Project) -> None:
     tool = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
     without = project.build(ROUTE, "I lost my card")

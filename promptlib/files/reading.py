@@ -79,14 +79,6 @@ class ExamplesFile:
             return iter(self._held)
         return self._numbered(self._good_rows())
 
-    def bad_rows(self) -> Iterator[dict[str, Any]]:
-        """Give each bad row with its line and what is wrong with it."""
-        reasons = dict(self.problems)
-        for raw in raw_rows(self.source):
-            if raw.line in reasons:
-                text = raw.text or json.dumps(raw.fields, ensure_ascii=False)
-                yield {"line": raw.line, "reason": reasons[raw.line], "row": text}
-
     # -- the first pass --------------------------------------------------------------------------
 
     def _survey(self, skip_bad: bool) -> None:
@@ -112,7 +104,8 @@ class ExamplesFile:
                 if len(self._held) > HELD or weight > HELD_BYTES:
                     self._held = None
         self._own = np.sort(np.array(own, np.uint64))
-        problems += self._used_twice(own, own_lines)
+        twice = self._used_twice(own, own_lines)
+        problems += twice
         self._check_names()
         self.problems = tuple(sorted(problems))
         self._bad_lines = frozenset(line for line, _ in problems)
@@ -132,7 +125,7 @@ class ExamplesFile:
         labels = self._labels_possible and outputs and kinds * 2 <= len(outputs)
         self.label_guess = "output" if labels else ""
         if self._held is not None:
-            self._held = list(self._numbered(self._held))
+            self._held = list(self._numbered(self._good_rows() if twice else self._held))
 
     def _note_output(self, example: Example, outputs: array[int]) -> None:
         if example.output is None or example.label is not None:
@@ -156,13 +149,7 @@ class ExamplesFile:
                 if before != line:
                     problems.append((line, f"id {example.id!r} was used on line {before}"))
                     self.count -= 1
-        if self._held is not None:
-            self._held = self._without({line for line, _ in problems})
         return problems
-
-    def _without(self, lines: set[int]) -> list[Example]:
-        rows = self._rows(Matcher(self.where))
-        return [example for line, example, _ in rows if example is not None and line not in lines]
 
     def _check_names(self) -> None:
         for column in self.rename.values() if self.limit != 0 else ():
@@ -239,6 +226,15 @@ def read_examples(path: Path | str, **options: Any) -> list[Example]:
     """Read all examples of a file; takes the options of ExamplesFile."""
     with open_source(path) as source:
         return list(ExamplesFile(source, **options))
+
+
+def bad_rows(source: Source, problems: Iterable[tuple[int, str]]) -> Iterator[dict[str, Any]]:
+    """Give each row of a file that has a problem, with its line and what is wrong with it."""
+    reasons = dict(problems)
+    for raw in raw_rows(source):
+        if raw.line in reasons:
+            text = raw.text or json.dumps(raw.fields, ensure_ascii=False)
+            yield {"line": raw.line, "reason": reasons[raw.line], "row": text}
 
 
 def holds(numbers: NDArray[np.uint64], number: int) -> bool:

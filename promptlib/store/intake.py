@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict
 
 from promptlib.embedding.embedder import Progress
 from promptlib.errors import ConfigError
-from promptlib.files.reading import ExamplesFile
-from promptlib.files.source import Format, open_source
+from promptlib.files.reading import ExamplesFile, bad_rows
+from promptlib.files.source import Format, Source, open_source
 from promptlib.files.writing import replacing
 from promptlib.filtering import Where
 from promptlib.store.importing import ImportReport, import_examples
@@ -69,9 +69,9 @@ def import_file(
     where, limit = Where.parse(options.get("where")), options.get("limit")
     _check_options(options)
     charset, form = options.get("charset"), options.get("format")
-    bad_rows = options.get("bad_rows")
-    if bad_rows is not None and isinstance(path, str | Path) and _same(path, bad_rows):
-        raise ConfigError(f"bad rows can't be written to {bad_rows}: it is what is read")
+    bad_file = options.get("bad_rows")
+    if bad_file is not None and isinstance(path, str | Path) and _same(path, bad_file):
+        raise ConfigError(f"bad rows can't be written to {bad_file}: it is what is read")
     with open_source(path, charset=charset, format=form) as source:
         reason, by = f"import {Path(source.name).name}", options.get("by")
         dry_run = options.get("dry_run", False)
@@ -80,8 +80,8 @@ def import_file(
                 prepare()
             edits = read_edits(source, rename or {})
             report = update_examples(store, edits, skip_bad=skip_bad, dry_run=dry_run, by=by)
-            if bad_rows is not None and report.problems and not dry_run:
-                _save_bad_rows(edits.bad_rows(report.problems), bad_rows)
+            if bad_file is not None and report.problems and not dry_run:
+                _save_bad_rows(source, report.problems, bad_file)
             return report
         label = options.get("label")
         settings = store.settings if store.exists else StoreSettings(label=label)
@@ -91,8 +91,8 @@ def import_file(
         )  # fmt: skip
         if prepare is not None and not dry_run:
             prepare()
-        if bad_rows is not None and file.problems and not dry_run:
-            _save_bad_rows(file.bad_rows(), bad_rows)
+        if bad_file is not None and file.problems and not dry_run:
+            _save_bad_rows(source, file.problems, bad_file)
         return import_examples(
             store, file, label=label, restore=options.get("restore", False),
             mirror=options.get("mirror", False), dry_run=dry_run, progress=progress, by=by,
@@ -122,7 +122,7 @@ def _check_options(options: ImportOptions) -> None:
             raise ConfigError(f"mirror needs the whole file: it can't go with {some[0]}")
 
 
-def _save_bad_rows(rows: Iterable[dict[str, Any]], path: Path | str) -> None:
+def _save_bad_rows(source: Source, problems: Iterable[tuple[int, str]], path: Path | str) -> None:
     with replacing(path) as out:
-        for row in rows:
+        for row in bad_rows(source, problems):
             out.write(json.dumps(row, ensure_ascii=False).encode(errors="replace") + b"\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,14 +32,6 @@ class Edits:
     source: Source
     rows: tuple[tuple[int, dict[str, Any]], ...]
     problems: tuple[Problem, ...]
-
-    def bad_rows(self, problems: Iterable[Problem]) -> Iterator[dict[str, Any]]:
-        """Give each bad row with its line and what is wrong with it."""
-        reasons = dict(problems)
-        for raw in raw_rows(self.source):
-            if raw.line in reasons:
-                text = raw.text or json.dumps(raw.fields, ensure_ascii=False)
-                yield {"line": raw.line, "reason": reasons[raw.line], "row": text}
 
 
 @dataclass(frozen=True)
