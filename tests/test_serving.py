@@ -34,6 +34,14 @@ def said(prompt: promptlib.Prompt) -> tuple[object, ...]:
     return prompt.text, prompt.tokens, prompt.manifest["result"]
 
 
+def run_in(root: Path, code: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own, which may fork, in a project's folder."""
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=root, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)}, timeout=120,
+    )  # fmt: skip
+
+
 # -- many prompts --------------------------------------------------------------------------------
 
 
@@ -204,10 +212,7 @@ def test_a_fork_while_the_model_is_loaded(real_root: Path, real_project: Project
         "if child == 0:\n    print(text, flush=True)\n    os._exit(0)\n"
         "assert os.waitpid(child, 0)[1] == 0\nprint(text)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], cwd=real_root, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(CHECKOUT)}, timeout=120,
-    )  # fmt: skip
+    done = run_in(real_root, code)
     assert done.returncode == 0, done.stderr
     half = len(done.stdout) // 2
     assert done.stdout[:half] == done.stdout[half:] != ""
@@ -231,10 +236,8 @@ def test_forks_beside_readers_and_writers_do_not_hang(root: Path) -> None:
         "    assert os.waitpid(child, 0)[1] == 0\n"
         "stop.set()\n"
     )
-    subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], cwd=root, check=True, timeout=120,
-        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
-    )  # fmt: skip
+    done = run_in(root, code)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_forked_child_ends_in_order_with_its_own_status(
@@ -250,10 +253,7 @@ def test_a_forked_child_ends_in_order_with_its_own_status(
         "    sys.exit(7)\n"
         "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], cwd=real_root, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(CHECKOUT)}, timeout=60,
-    )  # fmt: skip
+    done = run_in(real_root, code)
     assert done.returncode == 7 and int(done.stdout) > 100, done.stderr
 
 
