@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from promptlib.errors import TemplateError as TemplateError
     from promptlib.errors import TemplateNotFoundError as TemplateNotFoundError
     from promptlib.errors import TemplateSyntaxError as TemplateSyntaxError
+    from promptlib.errors import TooFewExamplesError as TooFewExamplesError
     from promptlib.example import Example as Example
     from promptlib.filtering import Where as Where
     from promptlib.index.vector import ExampleIndex as ExampleIndex
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from promptlib.project import Project as Project
     from promptlib.prompt import Prompt as Prompt
     from promptlib.retrieval import Hit as Hit
-    from promptlib.selection.strategies import Pool as Pool
+    from promptlib.selection.pool import Pool as Pool
     from promptlib.selection.strategies import select_examples as select_examples
     from promptlib.store.store import ExampleStore as ExampleStore
     from promptlib.templating.registry import TemplateRegistry as TemplateRegistry
@@ -55,7 +56,7 @@ _ERRORS = (
     "EncodingError", "ExampleError", "ExampleNotFoundError", "InputsError",
     "MissingDependencyError", "ModelNotFoundError", "PromptlibError", "ReadOnlyError",
     "StaleIndexError", "StoreError", "StoreNotFoundError", "TemplateError",
-    "TemplateNotFoundError", "TemplateSyntaxError",
+    "TemplateNotFoundError", "TemplateSyntaxError", "TooFewExamplesError",
 )  # fmt: skip
 
 _HOMES = {
@@ -64,7 +65,7 @@ _HOMES = {
     "ExampleIndex": "index.vector",
     "ExampleStore": "store.store",
     "Hit": "retrieval",
-    "Pool": "selection.strategies",
+    "Pool": "selection.pool",
     "Project": "project",
     "Prompt": "prompt",
     "Template": "templating.template",

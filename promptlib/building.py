@@ -10,21 +10,26 @@ from functools import cache, cached_property, partial
 from importlib.metadata import version
 from typing import Any
 
-from promptlib.budget.fit import DropReason, Fit
+from promptlib.budget.fit import DropReason
 from promptlib.budget.share import Shared, fit_both
 from promptlib.budget.tokens import not_text
 from promptlib.errors import BudgetError
 from promptlib.example import Example
+from promptlib.explaining import Explanation, LeftOut
 from promptlib.hint import Volume, volume_hint
 from promptlib.index.state import Candidates
 from promptlib.message import turns_of
-from promptlib.prompt import DroppedExample, Prompt, PromptExample
+from promptlib.prompt import Prompt
 from promptlib.selection.ordering import order_examples
-from promptlib.selection.strategies import Pool, select_examples
+from promptlib.selection.pool import Pool, Weights
+from promptlib.selection.strategies import NO_WORDS, select_examples
 from promptlib.settings import Settings
 from promptlib.templating.template import Rendered, Template, example_scope
 from promptlib.templating.values import JsonList, jsonable
 from promptlib.version import __version__
+
+ONE_BY_ONE = 32
+"""So many ranks, or twice k, are taken one after the other by strategies that do so."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,8 @@ class Shortlist:
     """What retrieval found, and where."""
 
     candidates: Candidates
-    below: Candidates
-    """Candidates that `min_score` rules out."""
+    left_out: LeftOut
+    """What was found beside them and may not be shown, by reason."""
     depth: int
     """How many of the ranked candidates are looked at."""
     fetch: Callable[[Sequence[int]], list[Example]]
@@ -51,9 +56,12 @@ class Shortlist:
     """The manifest's part about the store: uid, revision, embedder."""
 
 
-def pool_of(found: Candidates, seed: int) -> Pool:
+def pool_of(found: Candidates, seed: int = 0, weights: Weights | None = None) -> Pool:
     """Give a strategy what it may see of candidates."""
-    return Pool(found.similarity, found.lexical, found.vectors, found.labels.tolist(), seed)
+    return Pool(
+        found.similarity, found.lexical, found.vectors, found.labels.tolist(), seed,
+        weights or Weights(), found.words,
+    )  # fmt: skip
 
 
 def build_prompt(
@@ -89,14 +97,15 @@ class _Builder:
         self.turns = turns_of(history)
         self.fetched: dict[int, tuple[Example, Any]] = {}
         self.last: tuple[tuple[tuple[int, ...], int], Rendered] | None = None
-        found = shortlist.candidates if shortlist is not None else Candidates.none()
+        self.found = found = shortlist.candidates if shortlist is not None else Candidates.none()
         depth = shortlist.depth if shortlist is not None else 0
-        pool = pool_of(found, settings.seed)
-        ranking = select_examples(pool, strategy=settings.strategy)
-        self.strategy = ranking.strategy
-        self.ranked: list[int] = ranking.positions[:depth].tolist()  # rank -> place in shortlist
-        self.scores: list[float] = ranking.scores[:depth].tolist()
-        self.labels = [pool.labels[at] for at in self.ranked]
+        self.pool = pool_of(found, settings.seed, settings.weights)
+        one_by_one = max(ONE_BY_ONE, 2 * settings.k)
+        ranking = select_examples(self.pool, strategy=settings.strategy, depth=one_by_one)
+        self.ranking = ranking.cut(depth)
+        self.ranked: list[int] = self.ranking.positions.tolist()  # rank -> place in shortlist
+        self.scores: list[float] = self.ranking.scores.tolist()
+        self.labels = [self.pool.labels[at] for at in self.ranked]
         # Rank order, each once: the likeliest first.
         self.candidate_labels = tuple(dict.fromkeys(x for x in self.labels if x is not None))
         known = {
@@ -117,6 +126,12 @@ class _Builder:
         fit, self.kept_turns = shared.fit, shared.turns
         shown = order_examples(fit.chosen, settings.order, settings.seed)
         rendered = self._render(fit.chosen, shared.turns)
+        if settings.explain:
+            for rank in range(len(self.ranked)):
+                fit.costs.setdefault(rank, self._cost(rank))
+        left_out = self.shortlist.left_out if self.shortlist is not None else ()
+        knows_words = settings.explain or settings.strategy not in NO_WORDS
+        why = Explanation(self.found, self.pool, self.ranking, fit, left_out, knows_words)
         volume = self.shortlist.volume if self.shortlist is not None else None
         return Prompt(
             text=rendered.text,
@@ -126,8 +141,11 @@ class _Builder:
             budget=settings.budget,
             reserve=settings.reserve,
             encoding=settings.counter.encoding,
-            examples=tuple(self._chosen(rank, fit) for rank in shown),
-            dropped=tuple(self._dropped(fit)),
+            examples=tuple(
+                why.chosen(rank, self.fetched[rank][0], partial(self._cost, rank)) for rank in shown
+            ),
+            crowded=sum(reason is DropReason.OVER_BUDGET for reason in fit.dropped.values()),
+            list_dropped=why.dropped,
             hint=volume_hint(volume, len(shown)) if volume is not None else None,
             notes=(*self.notes, *self._notes(rendered)),
             manifest=self._manifest(rendered, shown),
@@ -139,8 +157,10 @@ class _Builder:
         settings = self.settings
         try:
             return fit_both(
-                self.scores, len(self.turns), self._count, k=settings.k, limit=self.limit,
-                priority=settings.priority, share=settings.share,
+                self.scores, len(self.turns), self._count, limit=self.limit,
+                priority=settings.priority, claim=settings.claim, k=settings.k,
+                min_k=settings.min_k, max_example_tokens=settings.max_example_tokens,
+                share=settings.share, gains=self.ranking.gains,
             )  # fmt: skip
         except BudgetError as error:
             raise BudgetError(
@@ -189,34 +209,6 @@ class _Builder:
 
     # -- reporting -------------------------------------------------------------------------------
 
-    def _chosen(self, rank: int, fit: Fit) -> PromptExample:
-        assert self.shortlist is not None
-        cost = fit.costs.get(rank)
-        return PromptExample(
-            example=self.fetched[rank][0],
-            rank=rank + 1,
-            score=self.scores[rank],
-            similarity=float(self.shortlist.candidates.similarity[self.ranked[rank]]),
-            label=self.labels[rank],
-            measure=partial(self._cost, rank) if cost is None else partial(int, cost),
-        )
-
-    def _dropped(self, fit: Fit) -> Iterator[DroppedExample]:
-        if self.shortlist is None:
-            return
-        found = self.shortlist.candidates
-        ids, cosines = found.ids.tolist(), found.similarity.tolist()
-        for rank, reason in fit.dropped.items():
-            at = self.ranked[rank]
-            yield DroppedExample(
-                ids[at], rank + 1, self.scores[rank], cosines[at], self.labels[rank],
-                fit.costs.get(rank), reason,
-            )  # fmt: skip
-        below = self.shortlist.below
-        rows = zip(below.ids.tolist(), below.similarity.tolist(), below.labels, strict=True)
-        for rank, (id, cosine, label) in enumerate(rows, start=len(self.ranked) + 1):
-            yield DroppedExample(id, rank, None, cosine, label, None, DropReason.BELOW_MIN_SCORE)
-
     def _cost(self, rank: int) -> int:
         return max(0, self._count((rank,), self.kept_turns) - self._fixed)
 
@@ -246,8 +238,12 @@ class _Builder:
             "history": [list(turn) for turn in self.turns[len(self.turns) - self.kept_turns :]],
             "kept_turns": self.kept_turns,
             "store": store,
-            "strategy": self.strategy,
+            "strategy": self.ranking.strategy,
+            "weights": settings.weights.changed(),
             "k": settings.k,
+            "min_k": settings.min_k,
+            "max_example_tokens": settings.max_example_tokens,
+            "examples_share": settings.share,
             "order": settings.order,
             "seed": settings.seed,
             "min_score": settings.min_score,
@@ -256,7 +252,7 @@ class _Builder:
             "budget": settings.budget,
             "reserve": settings.reserve,
             "priority": settings.priority,
-            "share": settings.share,
+            "share": settings.claim,
             "tools": list(settings.tools),
             "model": settings.model,
             "encoding": settings.counter.encoding,

@@ -18,7 +18,8 @@ PromptlibError
 ├── EncodingError            no tokenizer for this model or encoding
 ├── BundleError              a bundle isn't whole, or made by a newer promptlib
 ├── MissingDependencyError   an optional package isn't installed
-└── BudgetError              the prompt doesn't fit even without examples
+├── BudgetError              the prompt doesn't fit even without examples
+└── TooFewExamplesError      fewer examples can be shown than min_k asks for
 """
 
 from __future__ import annotations
@@ -127,6 +128,10 @@ class BudgetError(PromptlibError):
         self.fixed = fixed
         self.available = available
         super().__init__(message)
+
+
+class TooFewExamplesError(PromptlibError):
+    """Fewer examples can be shown than `min_k` asks for."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

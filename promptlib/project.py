@@ -22,9 +22,11 @@ from promptlib.index.state import State
 from promptlib.index.vector import ExampleIndex
 from promptlib.prompt import Prompt
 from promptlib.request import Request, make_request
-from promptlib.retrieval import Hit, Query, make_shortlist, search_examples
-from promptlib.selection.strategies import Strategy, strategy_name
+from promptlib.retrieval import Hit, Query, search_examples
+from promptlib.selection.pool import Strategy
+from promptlib.selection.strategies import strategy_name
 from promptlib.settings import Options, resolve_settings
+from promptlib.shortlist import make_shortlist, settled
 from promptlib.store.database import Database
 from promptlib.stores import ProjectStores
 from promptlib.templating.registry import TemplateRegistry
@@ -205,10 +207,12 @@ class Project(ProjectStores):
         self, request: Request, index: ExampleIndex, state: State, query: Query | None,
         connection: Connection,
     ) -> Prompt:  # fmt: skip
-        found = make_shortlist(index, state, connection, query, request.settings)
+        tuned = index.settings(state, connection).tuned
+        settings = settled(request.settings, tuned, state.origin.fingerprint)
+        found = make_shortlist(index, state, connection, query, settings)
         notes = (*self._store_notes(index.store, found.rows, found.pending), *found.notes)
         return build_prompt(
-            request.template, request.inputs, request.settings, found, history=request.history,
+            request.template, request.inputs, settings, found, history=request.history,
             notes=notes,
         )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from promptlib.budget.fit import DropReason
 from promptlib.budget.models import CountKind
@@ -13,18 +13,37 @@ from promptlib.example import Example
 from promptlib.hint import Hint
 
 
-@dataclass(frozen=True)
-class PromptExample:
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """An example that was considered, and what the choice knew of it."""
+
+    id: str
+    rank: int
+    """Among the candidates, 1 for the best."""
+    score: float | None
+    """The strategy's; None for a candidate that wasn't ranked."""
+    similarity: float
+    """The cosine with the query."""
+    lexical: float | None
+    """The BM25 score; None where the strategy doesn't look at words and nothing was to explain."""
+    label: str | None
+    posterior: float | None
+    """The share of its label in the votes of all candidates; None without a label."""
+    value: float | None
+    """What it is worth against the best, 1: exp((score - best) / TEMPERATURE)."""
+
+    def _facts(self, tokens: int | None, why: str) -> dict[str, Any]:
+        numbers = {name: getattr(self, name) for name in Candidate.__dataclass_fields__}
+        dear = tokens if tokens else None
+        per_token = self.value / dear if self.value is not None and dear is not None else None
+        return {**numbers, "tokens": tokens, "value_per_token": per_token, "reason": why}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptExample(Candidate):
     """An example that the prompt shows."""
 
     example: Example
-    rank: int
-    """Among the candidates, 1 for the best."""
-    score: float
-    """The strategy's."""
-    similarity: float
-    """The cosine with the query."""
-    label: str | None
     measure: Callable[[], int] = field(repr=False, compare=False)
 
     @cached_property
@@ -32,39 +51,26 @@ class PromptExample:
         """What the example costs by itself: the prompt with it alone, less the one without."""
         return self.measure()
 
-    def __reduce__(self) -> Any:
-        measured = partial(int, self.tokens)  # a render can't be pickled, its result can
-        parts = self.example, self.rank, self.score, self.similarity, self.label, measured
-        return PromptExample, parts
+    def __getstate__(self) -> dict[str, Any]:
+        # A render can't be pickled, its result can.
+        return {**self.__dict__, "measure": partial(int, self.tokens)}
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data, without the content: the prompt has that."""
-        return {
-            "id": self.example.id,
-            "rank": self.rank,
-            "score": self.score,
-            "similarity": self.similarity,
-            "tokens": self.tokens,
-            "label": self.label,
-        }
+        return self._facts(self.tokens, "kept")
 
 
-class DroppedExample(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class DroppedExample(Candidate):
     """A candidate that the prompt doesn't show, and why."""
 
-    id: str
-    rank: int
-    score: float | None
-    """The strategy's; None for a candidate that wasn't ranked."""
-    similarity: float
-    label: str | None
     tokens: int | None
-    """Its cost, where the choice depended on it."""
+    """Its cost, where the choice depended on it or was to be explained."""
     reason: DropReason
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
-        return self._asdict() | {"reason": str(self.reason)}
+        return self._facts(self.tokens, str(self.reason))
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,26 @@ class Prompt:
     encoding: str
     examples: tuple[PromptExample, ...]
     """In the order of the prompt."""
-    dropped: tuple[DroppedExample, ...]
+    crowded: int
+    """How many candidates were left out for room."""
+    list_dropped: Callable[[], tuple[DroppedExample, ...]] = field(repr=False, compare=False)
     hint: Hint | None
     notes: tuple[str, ...]
     """What the caller should know, a sentence each."""
     manifest: Mapping[str, Any] = field(repr=False)
+
+    @cached_property
+    def dropped(self) -> tuple[DroppedExample, ...]:
+        """The candidates that aren't shown, by rank; those that weren't ranked come last."""
+        return self.list_dropped()
+
+    @property
+    def candidates(self) -> list[PromptExample | DroppedExample]:
+        """All that were considered, by rank."""
+        return sorted([*self.examples, *self.dropped], key=lambda candidate: candidate.rank)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "list_dropped": partial(tuple, self.dropped)}
 
     def report(self, *, hint: bool = True) -> str:
         """Say in a line what the prompt costs and shows; further lines for notes and hint."""
@@ -110,9 +131,8 @@ class Prompt:
             shown = len(self.examples)
             noun = "example" if shown == 1 else "examples"
             parts.append(f"{shown} {noun} from {self.manifest['store']['name']}")
-            crowded = sum(d.reason is DropReason.OVER_BUDGET for d in self.dropped)
-            if crowded:
-                parts.append(f"{crowded} of the candidates left out for room")
+            if self.crowded:
+                parts.append(f"{self.crowded} of the candidates left out for room")
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection
 
-from promptlib.building import Shortlist, pool_of
+from promptlib.building import pool_of
 from promptlib.embedding.embedder import Vectors
 from promptlib.example import Example
 from promptlib.filtering import Where
 from promptlib.index.lexical import terms_of
 from promptlib.index.state import Candidates, Mask, State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
-from promptlib.selection.strategies import BY_MEANING, Strategy, select_examples
-from promptlib.settings import Settings
-from promptlib.text import text_number
+from promptlib.selection.pool import Strategy
+from promptlib.selection.strategies import BY_MEANING, QUERY_FREE, select_examples
+
+SAMPLE = 512
+"""Rows of a store that `diverse` chooses from, drawn at random."""
 
 
 @dataclass(frozen=True)
@@ -29,23 +30,26 @@ class Query:
 
 
 def find_candidates(
-    state: State, query: Query, strategy: str | Strategy, k: int, seed: int,
+    state: State, query: Query, strategy: str | Strategy, depth: int, seed: int,
     allowed: Mask | None = None,
 ) -> Candidates:  # fmt: skip
-    """Find the rows that a strategy ranks to choose k of them, nearest first.
+    """Find the rows that a strategy ranks, nearest first.
 
-    The nearest, for strategies by meaning; those and the best by words, for the others; for
-    `random` rows drawn from the whole store.
+    The `depth` nearest, for strategies by meaning; those and as many by words, for the others;
+    rows drawn from the whole store, for those that need no query.
     """
-    depth = max(SHORTLIST, k)
-    if strategy == "random":
-        return state.sample(query.vector, depth, seed, allowed)
+    if strategy in QUERY_FREE:
+        count = max(depth, SAMPLE) if strategy == "diverse" else depth
+        return state.sample(query.vector, count, seed, allowed)
     near = state.nearest(query.vector, depth, allowed)
     if strategy in BY_MEANING:
         return near
-    words = state.word_scores(terms_of(query.text))
+    terms = terms_of(query.text)
+    words = state.word_scores(terms)
     both = np.union1d(near.positions, state.matching(words, depth, allowed))
-    return state.scored(both, query.vector, words)
+    found = state.scored(both, query.vector, words)
+    needs_words = strategy == "coverage" or callable(strategy)
+    return state.words_in(found, terms) if needs_words else found
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,9 @@ def search_examples(
     with index.store.database.read() as connection:
         state = index.refresh(connection)
         allowed = index.allowed(state, connection, where) if where else None
-        found = find_candidates(state, Query(text, vector), strategy, k, seed, allowed)
-        ranking = select_examples(pool_of(found, seed), strategy=strategy)
+        depth = max(SHORTLIST, k)
+        found = find_candidates(state, Query(text, vector), strategy, depth, seed, allowed)
+        ranking = select_examples(pool_of(found, seed), strategy=strategy, depth=k)
         best = found.at(ranking.positions[:k])
         examples = index.store.by_keys(best.keys.tolist(), connection)
     parts = zip(
@@ -85,46 +90,3 @@ def search_examples(
         Hit(example, rank, score, cosine, label)
         for rank, (example, score, cosine, label) in enumerate(parts, start=1)
     ]
-
-
-def make_shortlist(
-    index: ExampleIndex, state: State, connection: Connection, query: Query | None,
-    settings: Settings,
-) -> Shortlist:  # fmt: skip
-    """Search a state of an index, in its snapshot; without a query, for its labels alone."""
-    store = index.store
-    found = below = Candidates.none()
-    notes = []
-    if query is not None:
-        allowed = index.allowed(state, connection, settings.where) if settings.where else None
-        if settings.exclude_self:
-            others = ~state.with_text(text_number(query.text))
-            if left_out := int((state.alive & ~others).sum()):
-                notes.append(
-                    f"{left_out:,} rows of {store.name} with the query's own text left out"
-                )
-            allowed = others if allowed is None else allowed & others
-        if allowed is not None and not (state.alive & allowed).any():
-            notes.append(f"no row of {store.name} meets the conditions")
-        found = find_candidates(state, query, settings.strategy, settings.k, settings.seed, allowed)
-        if settings.min_score is not None:
-            near_enough = found.similarity >= settings.min_score
-            found, below = found.at(near_enough), found.at(~near_enough)
-    return Shortlist(
-        candidates=found,
-        below=below,
-        depth=max(SHORTLIST, settings.k),
-        fetch=lambda keys: store.by_keys(keys, connection),
-        labels=state.labels,
-        label_definitions=index.settings(state, connection).label_definitions,
-        volume=state.volume,
-        store=store.name,
-        pending=state.pending,
-        rows=len(state),
-        notes=tuple(notes),
-        origin={
-            "uid": state.origin.uid,
-            "revision": state.origin.revision,
-            "embedder": state.origin.fingerprint,
-        },
-    )

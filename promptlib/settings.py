@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -13,7 +13,8 @@ from promptlib.budget.tokens import TokenCounter
 from promptlib.errors import ConfigError, did_you_mean
 from promptlib.filtering import Where
 from promptlib.selection.ordering import check_order
-from promptlib.selection.strategies import Strategy, strategy_name
+from promptlib.selection.pool import Strategy, Weights
+from promptlib.selection.strategies import strategy_name
 from promptlib.templating.frontmatter import ExamplesSpec, FrontMatter
 from promptlib.text import canonical_json, kind_of
 
@@ -43,6 +44,18 @@ class Options(TypedDict, total=False):
     order: str | None
     seed: int | None
     """For random ranking and shuffled order; 0 by default."""
+    min_k: int | None
+    """Show at least this many examples, or raise TooFewExamplesError."""
+    max_example_tokens: int | None
+    """Skip examples that cost more tokens."""
+    share: float | None
+    """The most of the budget, less the reserve, that all examples together may take."""
+    lambda_mult: float | None
+    lexical_weight: float | None
+    min_labels: int | None
+    max_per_label: int | None
+    border: float | None
+    """These five are told to strategies; see `Weights`."""
     min_score: float | None
     """Show no example whose cosine with the query is lower."""
     exclude_self: bool | None
@@ -51,6 +64,8 @@ class Options(TypedDict, total=False):
     """Conditions that examples must meet, as `Where.parse` reads them."""
     tools: Sequence[Mapping[str, Any]] | None
     """Tool schemas that go with the request; they count against the budget."""
+    explain: bool | None
+    """Measure the tokens of every candidate, for `Prompt.candidates`."""
     as_message: bool | None
     """Give the prompt of a text template as one user message, and count it so."""
 
@@ -60,19 +75,26 @@ class Settings:
     """Every setting of a prompt, resolved."""
 
     k: int
+    min_k: int
+    max_example_tokens: int | None
+    share: float
+    """Of the budget less the reserve, for all examples."""
     strategy: str | Strategy
+    weights: Weights
     order: str
     seed: int
     budget: int
     reserve: int
     priority: Part
-    share: float
+    claim: float
+    """Of the room for history and examples, for the first of them."""
     model: str | None
     counter: TokenCounter
     min_score: float | None
     exclude_self: bool
     where: Where
     tools: tuple[Mapping[str, Any], ...]
+    explain: bool
     as_message: bool
 
 
@@ -91,12 +113,8 @@ def resolve_settings(
     _refuse_unknown(options)
     examples = front.examples or ExamplesSpec()
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    in_front = {
-        name: value
-        for part in (examples, front.budget)
-        for name, value in part
-        if value is not None
-    }
+    in_front = {**dict(examples), "reserve": front.budget.reserve}
+    in_front = {name: value for name, value in in_front.items() if value is not None}
     chosen: dict[str, Any] = _DEFAULTS | in_front | given
     levels = [
         (given.get("encoding"), given.get("model")),
@@ -110,28 +128,35 @@ def resolve_settings(
     _check(chosen, budget)
     return Settings(
         k=chosen["k"],
+        min_k=chosen["min_k"],
+        max_example_tokens=chosen["max_example_tokens"],
+        share=chosen["share"],
+        weights=Weights(**{name: chosen[name] for name in _WEIGHTS if name in chosen}),
         strategy=chosen["strategy"],
         order=chosen["order"],
         seed=chosen["seed"],
         budget=budget,
         reserve=chosen["reserve"],
         priority=front.budget.priority,
-        share=front.budget.share,
+        claim=front.budget.share,
         model=model,
         counter=_counter(levels, root),
         min_score=chosen["min_score"],
         exclude_self=bool(chosen["exclude_self"]),
         where=Where.parse(chosen["where"]),
         tools=_tools(chosen["tools"]),
+        explain=bool(chosen["explain"]),
         as_message=bool(chosen["as_message"]),
     )
 
 
 _DEFAULTS = {
-    "k": DEFAULT_K, "strategy": "auto", "order": "nearest-last", "seed": 0, "reserve": 0,
-    "min_score": None, "exclude_self": False, "where": None, "tools": (),
-    "as_message": False,
+    "k": DEFAULT_K, "min_k": 0, "max_example_tokens": None, "share": 1.0, "strategy": "auto",
+    "order": "nearest-last", "seed": 0, "reserve": 0, "min_score": None, "exclude_self": False,
+    "where": None, "tools": (), "explain": False, "as_message": False,
 }  # fmt: skip
+
+_WEIGHTS = tuple(spec.name for spec in fields(Weights))
 
 
 def _refuse_unknown(options: Options) -> None:
@@ -144,6 +169,13 @@ def _check(chosen: Mapping[str, Any], budget: Any) -> None:
     """Raise ConfigError for the first setting that can't be."""
     _check_whole("budget", budget, least=1)
     _check_whole("k", chosen["k"], least=0)
+    _check_whole("min_k", chosen["min_k"], least=0)
+    if chosen["max_example_tokens"] is not None:
+        _check_whole("max_example_tokens", chosen["max_example_tokens"], least=1)
+    if chosen["min_k"] > chosen["k"]:
+        raise ConfigError(f"min_k ({chosen['min_k']}) is more than k ({chosen['k']})")
+    if not (_is_number(chosen["share"]) and 0 < chosen["share"] <= 1):
+        raise ConfigError(f"share must be a number above 0, at most 1, not {chosen['share']!r}")
     _check_whole("reserve", chosen["reserve"], least=0)
     _check_whole("seed", chosen["seed"], least=0)
     for name in ("store", "model"):

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlib.budget import fit as fit_module
-from promptlib.budget.fit import DropReason, best_set, example_values, fit_examples
-from promptlib.errors import BudgetError
-
-costs_and_values = st.lists(st.tuples(st.integers(0, 12), st.floats(0.01, 1)), max_size=9)
+from promptlib.budget.fit import DropReason, FitOptions, example_values, fit_examples
+from promptlib.errors import BudgetError, TooFewExamplesError
+from promptlib.selection.pool import Pool, Weights
+from promptlib.selection.strategies import select_examples
 
 
 def counter(costs: Sequence[int], fixed: int = 10, join: int = 0):  # type: ignore[no-untyped-def]
@@ -22,30 +21,6 @@ def counter(costs: Sequence[int], fixed: int = 10, join: int = 0):  # type: igno
         return fixed + sum(costs[i] for i in ranks) + join * max(0, len(ranks) - 1)
 
     return count
-
-
-def reference(values: Sequence[float], costs: Sequence[int], k: int, room: int) -> float:
-    """The most value of any set that fits: every set is tried."""
-    sets = (s for size in range(k + 1) for s in combinations(range(len(values)), size))
-    return max(sum(values[i] for i in s) for s in sets if sum(costs[i] for i in s) <= room)
-
-
-@given(costs_and_values, st.integers(0, 9), st.integers(0, 40))
-def test_the_best_set_is_the_best(pairs: list[tuple[int, float]], k: int, room: int) -> None:
-    costs, values = [c for c, _ in pairs], [v for _, v in pairs]
-    chosen = best_set(np.array(values), costs, k=k, room=room)
-    assert len(chosen) == len(set(chosen)) <= k and chosen == sorted(chosen)
-    assert sum(costs[i] for i in chosen) <= room
-    assert sum(values[i] for i in chosen) == pytest.approx(reference(values, costs, k, room))
-
-
-@given(costs_and_values, st.integers(0, 9), st.integers(0, 40))
-def test_a_coarser_table_still_fits(pairs: list[tuple[int, float]], k: int, room: int) -> None:
-    costs, values = [c for c, _ in pairs], np.array([v for _, v in pairs])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit_module, "MAX_CELLS", 50)
-        chosen = best_set(values, costs, k=k, room=room)
-    assert sum(costs[i] for i in chosen) <= room and len(chosen) <= k
 
 
 @given(
@@ -112,3 +87,71 @@ def test_values_fall_with_the_score() -> None:
     values = example_values([0.9, 0.85, 0.4])
     assert values[0] == 1 and values[1] == pytest.approx(np.exp(-1)) and values[2] < 1e-4
     assert len(example_values([])) == 0
+
+
+@given(
+    st.lists(st.integers(0, 30), max_size=10), st.integers(0, 6), st.integers(0, 6),
+    st.integers(10, 100), st.none() | st.integers(1, 30), st.sampled_from([0.2, 0.5, 1.0]),
+)  # fmt: skip
+def test_floors_and_caps_hold_or_it_is_said(
+    costs: list[int], k: int, min_k: int, limit: int, longest: int | None, share: float
+) -> None:
+    scores = [1 - i / 50 for i in range(len(costs))]
+    usable = sorted(cost for cost in costs if longest is None or cost <= longest)
+    room = min(limit - 10, int(share * limit))
+    needed = min(min_k, k)
+    possible = len(usable) >= needed and sum(usable[:needed]) <= room
+    options = FitOptions(k=k, min_k=min_k, max_example_tokens=longest, share=share)
+    if not possible:
+        with pytest.raises(TooFewExamplesError, match=f"min_k asks for {needed} examples, "):
+            fit_examples(scores, counter(costs), limit=limit, **options)
+        return
+    fit = fit_examples(scores, counter(costs), limit=limit, **options)
+    assert needed <= len(fit.chosen) <= k and fit.tokens - 10 <= room
+    assert longest is None or all(costs[i] <= longest for i in fit.chosen)
+    giants = {i for i, reason in fit.dropped.items() if reason is DropReason.TOO_LONG}
+    assert all(longest is not None and costs[i] > longest for i in giants)
+    values = example_values(scores)
+    indices = [i for i in range(len(costs)) if longest is None or costs[i] <= longest]
+    sets = (s for n in range(needed, k + 1) for s in combinations(indices, n))
+    best = max(values[list(s)].sum() for s in sets if sum(costs[i] for i in s) <= room)
+    assert values[list(fit.chosen)].sum() == pytest.approx(best)
+
+
+def test_a_giant_is_skipped_though_it_would_fit() -> None:
+    fit = fit_examples([0.9, 0.8, 0.7], counter([50, 5, 5]), k=2, limit=99, max_example_tokens=20)
+    assert fit.chosen == (1, 2) and fit.dropped == {0: DropReason.TOO_LONG}
+
+
+def test_joins_that_cost_are_met_by_choosing_again() -> None:
+    """Dropping the least valuable of the first choice would leave (0,); (1, 2) are worth more."""
+    costs = [50, 25, 24]
+
+    def count(ranks: Sequence[int]) -> int:
+        return sum(costs[i] for i in ranks) + (5 if set(ranks) == {0, 1} else 0)
+
+    fit = fit_examples([0.90, 0.89, 0.88], count, k=2, limit=75)
+    assert fit.chosen == (1, 2)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 30), st.sampled_from("abc")), min_size=1, max_size=9),
+    st.integers(0, 9), st.integers(10, 150), st.integers(1, 3), st.integers(-2, 3),
+)  # fmt: skip
+def test_a_cap_on_labels_holds_under_a_budget(
+    rows: list[tuple[int, str]], k: int, limit: int, most: int, join: int
+) -> None:
+    labels = "".join(label for _, label in rows)
+    similarity = np.array([1 - i / 50 for i in range(len(rows))])
+    weights = Weights(min_labels=0, max_per_label=most)
+    pool = Pool(similarity, np.zeros(len(rows)), np.eye(len(rows)), list(labels), weights=weights)
+    ranking = select_examples(pool, strategy="balanced")
+    costs = [rows[i][0] for i in ranking.positions]
+    count = counter(costs, join=join)
+    fit = fit_examples(ranking.scores.tolist(), count, k=k, limit=limit, gains=ranking.gains)
+    shown = [labels[ranking.positions[rank]] for rank in fit.chosen]
+    assert count(fit.chosen) == fit.tokens <= limit and len(shown) <= k
+    assert all(shown.count(label) <= most for label in "abc")
+    for rank, reason in fit.dropped.items():
+        label = labels[ranking.positions[rank]]
+        assert (reason is DropReason.LABEL_CAP) == (shown.count(label) >= most)

@@ -31,9 +31,9 @@ def test_never_over_the_limit_and_never_wasteful(
     scores = [1 - n / 100 for n in range(len(examples))]
     if fixed > limit:
         with pytest.raises(BudgetError):
-            fit_both(scores, len(turns), count, k=k, limit=limit, priority=priority, share=share)
+            fit_both(scores, len(turns), count, k=k, limit=limit, priority=priority, claim=share)
         return
-    found = fit_both(scores, len(turns), count, k=k, limit=limit, priority=priority, share=share)
+    found = fit_both(scores, len(turns), count, k=k, limit=limit, priority=priority, claim=share)
     assert count(found.fit.chosen, found.turns) == found.fit.tokens <= limit
     assert len(found.fit.chosen) <= k and 0 <= found.turns <= len(turns)
     if found.turns < len(turns):  # no further turn fits beside what is shown
@@ -49,7 +49,7 @@ def test_priority_and_share_decide_who_gives_way() -> None:
     scores = [0.9] * 10
 
     def both(priority: str, share: float) -> tuple[int, int]:
-        found = fit_both(scores, 10, count, k=10, limit=100, priority=priority, share=share)
+        found = fit_both(scores, 10, count, k=10, limit=100, priority=priority, claim=share)
         return found.turns, len(found.fit.chosen)
 
     assert both("history", 1.0) == (10, 0)
@@ -60,10 +60,10 @@ def test_priority_and_share_decide_who_gives_way() -> None:
 
 def test_what_one_part_does_not_need_the_other_gets() -> None:
     count = counter(0, [10] * 10, [10] * 2)
-    found = fit_both([0.9, 0.9], 10, count, k=8, limit=100, priority="history", share=0.3)
+    found = fit_both([0.9, 0.9], 10, count, k=8, limit=100, priority="history", claim=0.3)
     assert (found.turns, len(found.fit.chosen)) == (8, 2)
     count = counter(0, [10], [10] * 20)
-    found = fit_both([0.9] * 20, 1, count, k=20, limit=100, priority="examples", share=0.3)
+    found = fit_both([0.9] * 20, 1, count, k=20, limit=100, priority="examples", claim=0.3)
     assert (found.turns, len(found.fit.chosen)) == (1, 9)
 
 
@@ -75,7 +75,7 @@ def test_ten_thousand_turns_take_few_counts() -> None:
         counted += 1
         return 10 + 5 * kept + 7 * len(ranks)
 
-    found = fit_both([0.9] * 5, 10_000, count, k=5, limit=1000, share=0.5)
+    found = fit_both([0.9] * 5, 10_000, count, k=5, limit=1000, claim=0.5)
     assert found.turns == 191 and len(found.fit.chosen) == 5 and counted < 60
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Unpack
 
-from promptlib.budget.fit import Fit, fit_examples
-from promptlib.errors import BudgetError
+from promptlib.budget.fit import Fit, FitOptions, fit_examples
+from promptlib.errors import BudgetError, TooFewExamplesError
 
 Part = Literal["history", "examples"]
 
@@ -34,19 +34,28 @@ def fit_both(
     turns: int,
     count: CountBoth,
     *,
-    k: int,
     limit: int,
     priority: Part = "history",
-    share: float = 1.0,
+    claim: float = 1.0,
+    **options: Unpack[FitOptions],
 ) -> Shared:
     """Choose turns and examples within `limit` tokens in all.
 
-    `share` is how much of the room that both have together the first claim may take. Raises
-    BudgetError when the prompt is over the limit without either.
+    `claim` is how much of the room that both have together the first claim may take; the options
+    are those of `fit_examples`. Raises BudgetError when the prompt is over the limit without
+    either, TooFewExamplesError when `min_k` examples can't be shown even without history.
     """
 
-    def examples(kept: int, most: int) -> Fit:
-        return fit_examples(scores, lambda ranks: count(ranks, kept), k=k, limit=most)
+    def examples(kept: int, most: int, k: int | None = None) -> Fit:
+        wanted = options if k is None else FitOptions(**{**options, "k": k})
+        return fit_examples(scores, lambda ranks: count(ranks, kept), limit=most, **wanted)
+
+    def at_least(kept: int, most: int) -> tuple[Fit, int]:
+        """Fit examples beside turns; these give way to the least number that there must be."""
+        try:
+            return examples(kept, most), kept
+        except TooFewExamplesError:
+            return examples(0, limit, k=options.get("min_k", 0)), 0
 
     def newest(chosen: Sequence[int], most: int) -> int:
         """Find how many turns fit; more turns cost more, so halving finds the border."""
@@ -55,19 +64,20 @@ def fit_both(
 
     if not turns:
         return Shared(examples(0, limit), 0)
-    everything = tuple(range(min(k, len(scores))))
+    everything = tuple(range(min(options["k"], len(scores))))
     if count(everything, turns) <= limit:
         return Shared(examples(turns, limit), turns)
     alone = count((), 0)
-    claim = min(limit, alone + int(share * max(0, limit - alone)))
+    first = min(limit, alone + int(claim * max(0, limit - alone)))
     if priority == "history":
-        kept = newest((), claim)
-        fit = examples(kept, limit)
+        kept = newest((), first)
+        fit, kept = at_least(kept, limit)
         kept = max(kept, newest(fit.chosen, limit))
         return Shared(replace(fit, tokens=count(fit.chosen, kept)), kept)
-    fit = examples(0, claim)
+    fit, _ = at_least(0, first)
     kept = newest(fit.chosen, limit)
     try:
         return Shared(examples(kept, limit), kept)
-    except BudgetError:  # a template that says more when it has no examples to show
+    except (BudgetError, TooFewExamplesError):
+        # A template that says more when it has no examples to show, or joins that cost.
         return Shared(replace(fit, tokens=count(fit.chosen, kept)), kept)

@@ -11,7 +11,7 @@ import hashlib
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -112,9 +112,11 @@ class Postings:
         return cls(terms, starts, rows[order], counts[order], lengths)
 
 
-def bm25_scores(
-    query: Counter[int], parts: Sequence[tuple[Postings, NDArray[np.bool_]]]
-) -> NDArray[np.float64]:
+Part = tuple[Postings, NDArray[np.bool_]]
+"""An index, and which of its rows are alive."""
+
+
+def bm25_scores(query: Counter[int], parts: Sequence[Part]) -> NDArray[np.float64]:
     """Score all rows of all parts, one after the other, for the terms of a query; shape (n,).
 
     Each part is an index and which of its rows are alive: only those make the statistics. Rows
@@ -125,17 +127,45 @@ def bm25_scores(
     total = sum(int(postings.lengths[alive].sum()) for postings, alive in parts)
     mean = total / alive_rows if total else 1.0
     scores = [np.zeros(len(alive)) for _, alive in parts]
+    for times, rarity, found in _known_terms(query, parts):
+        for (postings, _), at, score in zip(parts, found, scores, strict=True):
+            rows, counts = postings.rows[at], postings.counts[at]
+            stretch = K1 * (1 - B + B * postings.lengths[rows] / mean)
+            score[rows] += times * rarity * (counts / (counts + stretch))
+    return np.concatenate(scores)
+
+
+def word_weights(
+    query: Counter[int], parts: Sequence[Part], positions: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Give rows the inverse document frequency of each term of a query that they have, else 0.
+
+    `positions` count through all parts, one after the other; the shape is (positions, terms), of
+    the terms that any row has.
+    """
+    columns = [np.zeros((len(positions), 0))]
+    for _, rarity, found in _known_terms(query, parts):
+        column, start = np.zeros((len(positions), 1)), 0
+        for (postings, alive), at in zip(parts, found, strict=True):
+            rows = postings.rows[at]  # sorted
+            if len(rows):
+                near = rows[np.searchsorted(rows, positions - start).clip(max=len(rows) - 1)]
+                column[near == positions - start] = rarity
+            start += len(alive)
+        columns.append(column)
+    return np.hstack(columns)
+
+
+def _known_terms(
+    query: Counter[int], parts: Sequence[Part]
+) -> Iterator[tuple[int, float, list[slice]]]:
+    """Go through the terms that any row alive has: times in the query, rarity, where they are."""
+    alive_rows = sum(int(alive.sum()) for _, alive in parts)
     for term, times in sorted(query.items()):
         found = [postings.of(term) for postings, _ in parts]
         having = sum(
             int(np.count_nonzero(alive[postings.rows[at]]))
             for (postings, alive), at in zip(parts, found, strict=True)
         )
-        if not having:
-            continue
-        weight = times * np.log1p((alive_rows - having + 0.5) / (having + 0.5))
-        for (postings, _), at, score in zip(parts, found, scores, strict=True):
-            rows, counts = postings.rows[at], postings.counts[at]
-            stretch = K1 * (1 - B + B * postings.lengths[rows] / mean)
-            score[rows] += weight * (counts / (counts + stretch))
-    return np.concatenate(scores)
+        if having:
+            yield times, float(np.log1p((alive_rows - having + 0.5) / (having + 0.5))), found

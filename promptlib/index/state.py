@@ -6,7 +6,7 @@ A State never changes. Catching up makes the next one, so readers need no lock.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from promptlib.embedding.embedder import Vectors
 from promptlib.hint import Volume
 from promptlib.index.base import Base, Origin, Rows
-from promptlib.index.lexical import Postings, bm25_scores
+from promptlib.index.lexical import Part, bm25_scores, word_weights
 from promptlib.store.vectors import Halves
 
 DIGITS = 5
@@ -45,6 +45,10 @@ class Candidates:
     lexical: NDArray[np.float64]
     """The BM25 score for the query, rounded to DIGITS; 0 where no word is shared."""
     vectors: Halves
+    texts: NDArray[np.uint64]
+    """The hash of each row's text for retrieval, its first 64 bits: equal for equal texts."""
+    words: NDArray[np.float64]
+    """The weight of each of the query's words where the row has it, (n, words); see `words_in`."""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -54,7 +58,7 @@ class Candidates:
         return Candidates(
             self.positions[positions], self.keys[positions], self.ids[positions],
             self.labels[positions], self.similarity[positions], self.lexical[positions],
-            self.vectors[positions],
+            self.vectors[positions], self.texts[positions], self.words[positions],
         )  # fmt: skip
 
     @classmethod
@@ -68,6 +72,8 @@ class Candidates:
             similarity=np.zeros(0),
             lexical=np.zeros(0),
             vectors=np.zeros((0, dim), np.float16),
+            texts=np.zeros(0, np.uint64),
+            words=np.zeros((0, 0)),
         )
 
 
@@ -152,12 +158,18 @@ class State:
             similarity=cosine.clip(-1, 1).round(DIGITS),
             lexical=np.zeros(len(positions)) if words is None else words[positions],
             vectors=vectors,
+            texts=self._gather(positions, self.base.rows.texts, self.delta.texts),
+            words=np.zeros((len(positions), 0)),
         )
         return found.at(np.lexsort((found.ids, -found.similarity)))
 
     def word_scores(self, terms: Counter[int]) -> NDArray[np.float64]:
         """Score every row for the terms of a query by BM25, rounded to DIGITS."""
         return bm25_scores(terms, self._words).round(DIGITS)
+
+    def words_in(self, found: Candidates, terms: Counter[int]) -> Candidates:
+        """Add to candidates which of a query's terms they have, by inverse document frequency."""
+        return replace(found, words=word_weights(terms, self._words, found.positions))
 
     # -- facts -----------------------------------------------------------------------------------
 
@@ -201,12 +213,6 @@ class State:
         wanted = [code for code, name in enumerate(self._label_names[:-1]) if name in names]
         return np.isin(codes, wanted)
 
-    def with_text(self, text: int) -> Mask:
-        """Mark the rows whose text for retrieval has this hash (its first 64 bits)."""
-        texts = self._gather(slice(None), self.base.rows.texts, self.delta.texts)
-        marked: Mask = texts == np.uint64(text)
-        return marked
-
     # -- parts -----------------------------------------------------------------------------------
 
     def _fetch(self, query: Vectors, count: int, alive: Mask) -> Positions:
@@ -233,7 +239,7 @@ class State:
         return _selector(self.alive[: len(self.base.rows)])
 
     @cached_property
-    def _words(self) -> list[tuple[Postings, Mask]]:
+    def _words(self) -> list[Part]:
         base_rows = len(self.base.rows)
         parts = [(self.base.rows.words, self.alive[:base_rows])]
         if len(self.delta):

@@ -1,65 +1,28 @@
-"""Ways of ranking a shortlist. Pure: arrays in, positions out."""
+"""Ways of ranking a shortlist, by name. Pure: arrays in, positions out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from promptlib.errors import ConfigError, did_you_mean
-
-Floats = NDArray[np.float64]
-Positions = NDArray[np.int64]
-
-RRF_K = 60
-"""Rank fusion's constant, as published: how slowly the weight of a rank falls."""
-
-LAMBDA_MULT = 0.5
-"""MMR's weight of nearness to the query against difference from what is chosen already."""
-
-TEMPERATURE = 0.05
-"""Of the votes of candidates for their labels: exp(similarity / TEMPERATURE)."""
-
-DIGITS = 5
-"""Scores are rounded to this many digits, so that ties are ties on every machine."""
-
-
-@dataclass(frozen=True)
-class Pool:
-    """A shortlist as parallel arrays, nearest first."""
-
-    similarity: Floats
-    """The cosine of each candidate with the query, (n,)."""
-    lexical: Floats
-    """Its BM25 score for the query, 0 or more, (n,)."""
-    vectors: NDArray[np.floating]
-    """Its unit vector as it is stored, in half precision, (n, dim)."""
-    labels: Sequence[str | None]
-    seed: int = 0
-
-    def __len__(self) -> int:
-        return len(self.similarity)
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Positions in the shortlist, best first, and the strategy's score of each."""
-
-    positions: Positions
-    scores: Floats
-    strategy: str
-
-
-Strategy = Callable[[Pool], tuple[Positions, Floats]]
-"""A shortlist -> (positions, best first; the score of each, which never rises)."""
+from promptlib.selection.pool import (
+    Floats,
+    Pool,
+    Positions,
+    Ranking,
+    Strategy,
+    descending,
+    fused,
+)
+from promptlib.selection.sets import SETS, rank_greedily
 
 
 def similar(pool: Pool) -> tuple[Positions, Floats]:
     """Nearest first (KATE, Liu et al. 2021, arXiv:2101.06804)."""
-    order = _descending(pool.similarity)
+    order = descending(pool.similarity)
     return order, pool.similarity[order]
 
 
@@ -74,56 +37,10 @@ def lexical(pool: Pool) -> tuple[Positions, Floats]:
 
 
 def hybrid(pool: Pool) -> tuple[Positions, Floats]:
-    """Nearness and shared words by reciprocal rank fusion (Cormack et al. 2009).
-
-    The score is 1 for a candidate that is first in both.
-    """
-    nearness, words = np.empty(len(pool)), np.empty(len(pool))
-    nearness[_descending(pool.similarity)] = words[_descending(pool.lexical)] = _weights(len(pool))
-    fused = ((nearness + np.where(pool.lexical > 0, words, 0)) / 2).round(DIGITS)
-    order = _descending(fused)
-    return order, fused[order]
-
-
-def mmr(pool: Pool) -> tuple[Positions, Floats]:
-    """Maximal marginal relevance (Carbonell and Goldstein 1998): near the query, unlike each other.
-
-    The score of the next one is LAMBDA_MULT * similarity - (1 - LAMBDA_MULT) * its nearness to
-    the one most like it among those before.
-    """
-    vectors = pool.vectors.astype(np.float32)
-    likeness = (vectors @ vectors.T).astype(np.float64).round(DIGITS)
-    relevance = LAMBDA_MULT * pool.similarity
-    closest = np.full(len(pool), -np.inf)
-    waiting = np.ones(len(pool), dtype=bool)
-    order = np.empty(len(pool), dtype=np.int64)
-    scores = np.empty(len(pool))
-    for step in range(len(pool)):
-        marginal = relevance - (1 - LAMBDA_MULT) * closest if step else relevance.copy()
-        marginal[~waiting] = -np.inf
-        best = int(marginal.argmax())
-        order[step], scores[step] = best, marginal[best]
-        waiting[best] = False
-        closest = np.maximum(closest, likeness[best])
-    # The first has nothing before it to be unlike; scores that only fall can be compared.
-    return order, np.minimum.accumulate(scores)
-
-
-def balanced(pool: Pool) -> tuple[Positions, Floats]:
-    """The nearest of each label, then the second nearest of each, and so on.
-
-    Labels are in order of their candidates' summed votes exp(similarity / TEMPERATURE); the score
-    is the weight of the rank.
-    """
-    votes = np.exp((pool.similarity - pool.similarity.max(initial=-1)) / TEMPERATURE)
-    groups: dict[str | None, list[int]] = {}
-    for position in _descending(pool.similarity).tolist():
-        groups.setdefault(pool.labels[position], []).append(position)
-    strongest = sorted(groups.values(), key=lambda group: -round(float(votes[group].sum()), DIGITS))
-    rounds = range(max(map(len, strongest), default=0))
-    order = [group[turn] for turn in rounds for group in strongest if turn < len(group)]
-    positions = np.array(order, dtype=np.int64)
-    return positions, _weights(len(pool))
+    """Nearness and shared words by reciprocal rank fusion (Cormack et al. 2009)."""
+    scores = fused(pool)
+    order = descending(scores)
+    return order, scores[order]
 
 
 def random(pool: Pool) -> tuple[Positions, Floats]:
@@ -131,60 +48,63 @@ def random(pool: Pool) -> tuple[Positions, Floats]:
     return np.random.default_rng(pool.seed).permutation(len(pool)), np.zeros(len(pool))
 
 
-STRATEGIES: Mapping[str, Strategy] = {
+SINGLE: Mapping[str, Strategy] = {
     "similar": similar,
-    "mmr": mmr,
     "lexical": lexical,
     "hybrid": hybrid,
-    "balanced": balanced,
     "random": random,
 }
-AUTO = "hybrid"
-"""What `auto` stands for: a real model answered best with it on two of three sets, and as well as
-with `similar` on the third."""
+"""Strategies that score each candidate by itself; SETS has the others."""
 
-BY_MEANING = ("similar", "mmr", "balanced")
+STRATEGIES = (*SINGLE, *SETS)
+
+AUTO = "hybrid"
+"""What `auto` stands for, unless something else was measured to be better for the store: a real
+model answered best with it on two of three sets, and as well as with `similar` on the third."""
+
+BY_MEANING = ("similar", "mmr")
 """Strategies whose candidates are the nearest alone; the others look for shared words too."""
+
+QUERY_FREE = ("diverse", "random")
+"""Strategies that need no query: they draw their candidates from the whole store."""
+
+NO_WORDS = (*BY_MEANING, *QUERY_FREE)
 
 
 def strategy_name(strategy: str | Strategy) -> str:
-    """Resolve `auto` and name a callable; raises ConfigError for an unknown name."""
+    """Check a strategy and name a callable; raises ConfigError for an unknown name."""
     if callable(strategy):
         return str(getattr(strategy, "__name__", type(strategy).__name__))
     if not isinstance(strategy, str):
         raise ConfigError(f"strategy must be a name or a function, not {strategy!r}")
-    name = AUTO if strategy == "auto" else strategy
-    if name not in STRATEGIES:
-        known = ["auto", *STRATEGIES]
+    known = ("auto", *STRATEGIES)
+    if strategy not in known:
         raise ConfigError(f"no strategy {strategy!r}; {did_you_mean(strategy, known)}")
-    return name
+    return strategy
 
 
-def select_examples(pool: Pool, *, strategy: str | Strategy = "auto") -> Ranking:
+def select_examples(
+    pool: Pool, *, strategy: str | Strategy = "auto", depth: int | None = None
+) -> Ranking:
     """Rank a shortlist by a strategy: a name, or a callable of the same form.
 
-    Raises ConfigError for an unknown name, or when a callable doesn't rank each position at most
-    once.
+    Strategies that take one example after the other do so for `depth` ranks, all by default, and
+    sort the rest by what each would add then. `auto` is the built-in default here: only a store
+    knows what was measured for it. Raises ConfigError for an unknown name, or when a callable
+    doesn't rank each position at most once.
     """
     name = strategy_name(strategy)
     if isinstance(strategy, str):
-        positions, scores = STRATEGIES[name](pool)
-        return Ranking(positions, scores, name)
+        name = AUTO if name == "auto" else name
+        if name in SINGLE:
+            return Ranking(*SINGLE[name](pool), name)
+        positions, scores = rank_greedily(SETS[name](pool), len(pool) if depth is None else depth)
+        return Ranking(positions, scores, name, lambda: SETS[name](pool))
     try:
-        positions, scores = strategy(pool)
-        return _checked(name, np.asarray(positions), np.asarray(scores), len(pool))
+        given, values = strategy(pool)
+        return _checked(name, np.asarray(given), np.asarray(values), len(pool))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"strategy {name!r} must return (positions, scores): {error}") from error
-
-
-def _descending(values: Floats) -> Positions:
-    return np.argsort(-values, kind="stable")
-
-
-def _weights(count: int) -> Floats:
-    """Weigh ranks as rank fusion does, scaled: 1 for the first, then falling."""
-    weights: Floats = (RRF_K + 1) / (RRF_K + 1 + np.arange(count))
-    return weights
 
 
 def _checked(name: str, positions: Any, scores: Any, count: int) -> Ranking:

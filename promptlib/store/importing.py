@@ -214,7 +214,8 @@ def _decided(
     decided = settings
     if given is not None:
         said = given.label if given.label is not None else settings.label
-        decided = given.model_copy(update={"label": said})
+        tuned = given.tuned or settings.tuned
+        decided = given.model_copy(update={"label": said, "tuned": tuned})
     if label is not None:
         if decided.label not in (None, label):
             raise ConfigError(

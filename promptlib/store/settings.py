@@ -23,6 +23,26 @@ class EmbedSpec(Strict):
     turns: NonNegativeInt = 0
 
 
+class Tuned(Strict):
+    """A measurement of ways to choose a store's examples, which `auto` follows."""
+
+    strategy: str
+    weights: dict[str, int | float] = Field(default_factory=dict)
+    """What the strategy is told; see `promptlib.selection.pool.Weights`."""
+    over: str
+    """The strategy that it was compared with."""
+    difference: float
+    """In vote accuracy, on queries that took no part in choosing; positive is better."""
+    low: float
+    high: float
+    """The 95 % interval of the difference."""
+    queries: int
+    k: int
+    embedder: str
+    """The fingerprint of the embedder: with another one the measurement says nothing."""
+    at: str
+
+
 class StoreSettings(Strict):
     """Describes a store: all that `store.toml` can say.
 
@@ -38,6 +58,7 @@ class StoreSettings(Strict):
     source: str = ""
     embed_spec: EmbedSpec = Field(default_factory=EmbedSpec, alias="embed")
     label_definitions: dict[str, str] = Field(default_factory=dict)
+    tuned: Tuned | None = None
 
     @classmethod
     def from_toml(cls, path: Path) -> StoreSettings:
@@ -87,5 +108,6 @@ def check_name(name: str) -> None:
 
 def _known_keys(problem: Any) -> list[str]:
     if len(problem["loc"]) > 1:
-        return list(EmbedSpec.model_fields)
+        part = Tuned if problem["loc"][0] == "tuned" else EmbedSpec
+        return list(part.model_fields)
     return [field.alias or name for name, field in StoreSettings.model_fields.items()]

@@ -58,7 +58,16 @@ class ExamplesSpec(Strict):
 
     store: str | None = None
     k: NonNegativeInt | None = None
+    min_k: NonNegativeInt | None = None
+    max_example_tokens: PositiveInt | None = None
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
+    """The most of the budget that all examples together may take."""
     strategy: str | None = None
+    lambda_mult: Annotated[float, Field(ge=0, le=1)] | None = None
+    lexical_weight: Annotated[float, Field(ge=0, le=1)] | None = None
+    min_labels: NonNegativeInt | None = None
+    max_per_label: PositiveInt | None = None
+    border: Annotated[float, Field(ge=0)] | None = None
     order: str | None = None
     seed: int | None = None
     query: str | list[str] | None = None

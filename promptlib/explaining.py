@@ -1,0 +1,81 @@
+"""Why each candidate is in the prompt, or isn't: what the choice knew of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+from promptlib.budget.fit import DropReason, Fit, example_values
+from promptlib.example import Example
+from promptlib.index.state import Candidates
+from promptlib.prompt import DroppedExample, PromptExample
+from promptlib.selection.pool import Pool, Ranking, label_votes
+
+LeftOut = Sequence[tuple[DropReason, Candidates]]
+"""Rows that were found and may not be shown, by reason."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A choice among candidates."""
+
+    found: Candidates
+    pool: Pool
+    ranking: Ranking
+    fit: Fit
+    left_out: LeftOut
+    knows_words: bool
+    """Whether the search looked at words."""
+
+    def chosen(self, rank: int, example: Example, measure: Callable[[], int]) -> PromptExample:
+        """Tell of a candidate that is shown."""
+        cost = self.fit.costs.get(rank)
+        return PromptExample(
+            **self._facts(rank), example=example,
+            measure=measure if cost is None else partial(int, cost),
+        )  # fmt: skip
+
+    def dropped(self) -> tuple[DroppedExample, ...]:
+        """Tell of all the others, by rank; those that weren't ranked come last."""
+        return (*self._outranked(), *self._unranked())
+
+    def _facts(self, rank: int) -> dict[str, Any]:
+        at = int(self.ranking.positions[rank])
+        return {
+            "id": str(self.found.ids[at]),
+            "rank": rank + 1,
+            "score": float(self.ranking.scores[rank]),
+            "similarity": float(self.found.similarity[at]),
+            "lexical": float(self.found.lexical[at]) if self.knows_words else None,
+            "label": self.pool.labels[at],
+            "posterior": self._votes.get(self.pool.labels[at]),
+            "value": float(self._values[rank]),
+        }
+
+    def _outranked(self) -> Iterator[DroppedExample]:
+        for rank, reason in self.fit.dropped.items():
+            yield DroppedExample(
+                **self._facts(rank), tokens=self.fit.costs.get(rank), reason=reason
+            )
+
+    def _unranked(self) -> Iterator[DroppedExample]:
+        rank = len(self.ranking.positions)
+        for reason, rows in self.left_out:
+            for at, id in enumerate(rows.ids.tolist()):
+                rank += 1
+                yield DroppedExample(
+                    id=id, rank=rank, score=None, similarity=float(rows.similarity[at]),
+                    lexical=float(rows.lexical[at]) if self.knows_words else None,
+                    label=rows.labels[at], posterior=self._votes.get(rows.labels[at]),
+                    value=None, tokens=None, reason=reason,
+                )  # fmt: skip
+
+    @cached_property
+    def _values(self) -> Any:
+        return example_values(self.ranking.scores)
+
+    @cached_property
+    def _votes(self) -> dict[str | None, float]:
+        return {label: vote for label, vote in label_votes(self.pool).items() if label is not None}

@@ -1,0 +1,177 @@
+"""A shortlist as a strategy sees it, and what strategies make of one. Pure: arrays and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptlib.errors import ConfigError
+
+Floats = NDArray[np.float64]
+Positions = NDArray[np.int64]
+
+TEMPERATURE = 0.05
+"""Of values and votes, exp(score / TEMPERATURE): one near example counts as much as several
+distant ones."""
+
+DIGITS = 5
+"""Scores are rounded to this many digits, so that ties are ties on every machine."""
+
+FORBIDDEN = -1e6
+"""The score of a candidate that may not be added to those ranked before it."""
+
+RRF_K = 60
+"""Rank fusion's constant, as published: how slowly the weight of a rank falls."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What strategies can be told; each reads its own."""
+
+    lambda_mult: float = 0.5
+    """mmr: nearness to the query (1) against difference from what is chosen already (0)."""
+    lexical_weight: float = 0.5
+    """The share of words in hybrid's score, against meaning; dpp, coverage and balanced use it."""
+    min_labels: int = 4
+    """balanced: so many labels come first, one example each."""
+    max_per_label: int | None = None
+    """balanced: show at most so many examples of one label."""
+    border: float = 0.0
+    """balanced: how much to prefer examples near the border of the two likeliest labels."""
+
+    def __post_init__(self) -> None:
+        for name, most in (("lambda_mult", 1), ("lexical_weight", 1), ("border", None)):
+            value = getattr(self, name)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 <= value <= (most or float("inf")) or value != value:
+                what = f"a number from 0 to {most}" if most else "a number, 0 or more"
+                raise ConfigError(f"{name} must be {what}, not {value!r}")
+        for name, least in (("min_labels", 0), ("max_per_label", 1)):
+            value = getattr(self, name)
+            if name == "max_per_label" and value is None:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ConfigError(f"{name} must be a whole number, {least} or more, not {value!r}")
+
+    def changed(self) -> dict[str, Any]:
+        """Give those that differ from the defaults."""
+        pairs = ((spec.name, getattr(self, spec.name), spec.default) for spec in fields(self))
+        return {name: value for name, value, default in pairs if value != default}
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A shortlist as parallel arrays, nearest first."""
+
+    similarity: Floats
+    """The cosine of each candidate with the query, (n,)."""
+    lexical: Floats
+    """Its BM25 score for the query, 0 or more, (n,)."""
+    vectors: NDArray[np.floating]
+    """Its unit vector as it is stored, in half precision, (n, dim)."""
+    labels: Sequence[str | None]
+    seed: int = 0
+    weights: Weights = field(default_factory=Weights)
+    words: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    """The inverse document frequency of each of the query's words where the candidate has it, else
+    0, (n, words). Only strategies that look at words get it."""
+
+    def __len__(self) -> int:
+        return len(self.similarity)
+
+
+class Gains(Protocol):
+    """The value of a set, an example at a time."""
+
+    @property
+    def scores(self) -> Floats:
+        """What each candidate would add to those taken, (n,); -inf for what may not be added."""
+
+    def take(self, position: int) -> None:
+        """Add a candidate to the set, which changes the scores of the others."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Positions in the shortlist, best first, and the strategy's score of each."""
+
+    positions: Positions
+    scores: Floats
+    strategy: str
+    start: Callable[[], Gains] | None = None
+    """Starts a set, for strategies by which examples add to each other; None where the score of
+    one doesn't depend on the others."""
+
+    @property
+    def gains(self) -> Callable[[], Gains] | None:
+        """Start a set over ranks instead of positions."""
+        start = self.start
+        return None if start is None else lambda: _InRanks(start(), self.positions)
+
+    def cut(self, depth: int) -> Ranking:
+        """Keep the first ranks."""
+        if depth >= len(self.positions):
+            return self
+        return replace(self, positions=self.positions[:depth], scores=self.scores[:depth])
+
+
+class _InRanks:
+    """The gains of a set over ranks instead of positions."""
+
+    def __init__(self, gains: Gains, positions: Positions) -> None:
+        self._gains = gains
+        self._positions = positions
+
+    @property
+    def scores(self) -> Floats:
+        return self._gains.scores[self._positions]
+
+    def take(self, position: int) -> None:
+        self._gains.take(int(self._positions[position]))
+
+
+Strategy = Callable[[Pool], tuple[Positions, Floats]]
+"""A shortlist -> (positions, best first; the score of each, which never rises)."""
+
+
+def descending(values: Floats) -> Positions:
+    """Order positions by value, the greatest first; ties keep their order."""
+    return np.argsort(-values, kind="stable")
+
+
+def rank_weights(count: int) -> Floats:
+    """Weigh ranks as rank fusion does, scaled: 1 for the first, then falling."""
+    weights: Floats = (RRF_K + 1) / (RRF_K + 1 + np.arange(count))
+    return weights
+
+
+def fused(pool: Pool) -> Floats:
+    """Score by nearness and shared words, (n,): reciprocal rank fusion (Cormack et al. 2009).
+
+    1 for a candidate that is first in both. `lexical_weight` is the share of the words.
+    """
+    weights = rank_weights(len(pool))
+    nearness, words = np.empty(len(pool)), np.empty(len(pool))
+    nearness[descending(pool.similarity)] = words[descending(pool.lexical)] = weights
+    share = pool.weights.lexical_weight
+    score: Floats = (1 - share) * nearness + share * np.where(pool.lexical > 0, words, 0)
+    return score.round(DIGITS)
+
+
+def label_votes(pool: Pool) -> dict[str | None, float]:
+    """Give each label its share of the votes exp(similarity / TEMPERATURE) of the shortlist.
+
+    An estimate of how likely it is the query's (Narnoli and Surdeanu 2026: models that are shown
+    relevant examples behave much like such a vote).
+    """
+    if not len(pool):
+        return {}
+    votes = np.exp((pool.similarity - pool.similarity.max()) / TEMPERATURE)
+    total: dict[str | None, float] = {}
+    for label, vote in zip(pool.labels, (votes / votes.sum()).tolist(), strict=True):
+        total[label] = total.get(label, 0.0) + vote
+    return {label: round(share, DIGITS) for label, share in total.items()}

@@ -1,0 +1,148 @@
+"""From what a search finds to what may be shown: own text, repeats and the unlike left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from sqlalchemy import Connection
+
+from promptlib.budget.fit import DropReason
+from promptlib.building import Shortlist
+from promptlib.example import Example
+from promptlib.explaining import LeftOut
+from promptlib.index.state import Candidates, Mask, State
+from promptlib.index.vector import SHORTLIST, ExampleIndex
+from promptlib.retrieval import Query, find_candidates
+from promptlib.selection.pool import Weights
+from promptlib.selection.strategies import AUTO, STRATEGIES
+from promptlib.settings import Settings
+from promptlib.store.settings import Tuned
+from promptlib.text import text_number
+
+Fetch = Callable[[Sequence[int]], list[Example]]
+"""Row keys -> their examples."""
+
+
+def make_shortlist(
+    index: ExampleIndex, state: State, connection: Connection, query: Query | None,
+    settings: Settings,
+) -> Shortlist:  # fmt: skip
+    """Search a state of an index, in its snapshot; without a query, for its labels alone."""
+    store = index.store
+    notes: list[str] = []
+
+    def fetch(keys: Sequence[int]) -> list[Example]:
+        return store.by_keys(keys, connection)
+
+    found = Candidates.none()
+    left_out: LeftOut = ()
+    if query is not None:
+        allowed = index.allowed(state, connection, settings.where) if settings.where else None
+        if allowed is not None and not (state.alive & allowed).any():
+            notes.append(f"no row of {store.name} meets the conditions")
+        found, left_out = find_usable(state, query, settings, fetch, allowed)
+        if own := sum(len(rows) for why, rows in left_out if why is DropReason.EQUALS_QUERY):
+            notes.append(f"{own:,} rows of {store.name} with the query's own text left out")
+    return Shortlist(
+        candidates=found,
+        left_out=left_out,
+        depth=max(SHORTLIST, settings.k),
+        fetch=fetch,
+        labels=state.labels,
+        label_definitions=index.settings(state, connection).label_definitions,
+        volume=state.volume,
+        store=store.name,
+        pending=state.pending,
+        rows=len(state),
+        notes=tuple(notes),
+        origin={
+            "uid": state.origin.uid,
+            "revision": state.origin.revision,
+            "embedder": state.origin.fingerprint,
+        },
+    )
+
+
+def settled(settings: Settings, tuned: Tuned | None, fingerprint: str) -> Settings:
+    """Say what `auto` stands for: what was measured for the store with this embedder, if anything.
+
+    Weights that were asked for stand.
+    """
+    if settings.strategy != "auto":
+        return settings
+    if tuned is None or tuned.embedder != fingerprint or tuned.strategy not in STRATEGIES:
+        return replace(settings, strategy=AUTO)
+    weights = Weights(**{**tuned.weights, **settings.weights.changed()})
+    return replace(settings, strategy=tuned.strategy, weights=weights)
+
+
+def find_usable(
+    state: State, query: Query, settings: Settings, fetch: Fetch, allowed: Mask | None = None
+) -> tuple[Candidates, LeftOut]:
+    """Find the rows that a strategy may rank, and those it may not, with the reason.
+
+    The search goes deeper until there are enough of the first.
+    """
+    wanted = depth = max(SHORTLIST, settings.k)
+    while True:
+        found = find_candidates(state, query, settings.strategy, depth, settings.seed, allowed)
+        left_out = dict(_unusable(found, query, settings, fetch))
+        usable = ~np.logical_or.reduce([np.zeros(len(found), bool), *left_out.values()])
+        if usable.sum() >= wanted or len(found) < depth:
+            break
+        depth *= 4
+    kept = found.at(usable)
+    if depth > wanted:
+        kept = kept.at(_best(kept, wanted))
+    if settings.min_score is not None:
+        near_enough = kept.similarity >= settings.min_score
+        far = kept.at(~near_enough)
+        kept = kept.at(near_enough)
+        return kept, [*_parts(found, left_out, wanted), (DropReason.BELOW_MIN_SCORE, far)]
+    return kept, _parts(found, left_out, wanted)
+
+
+def _unusable(
+    found: Candidates, query: Query, settings: Settings, fetch: Fetch
+) -> Iterator[tuple[DropReason, Mask]]:
+    """Mark what may not be shown, by reason."""
+    own = np.zeros(len(found), bool)
+    if settings.exclude_self and query.text:
+        own = found.texts == np.uint64(text_number(query.text))
+        yield DropReason.EQUALS_QUERY, own
+    yield DropReason.DUPLICATE, repeats(found, fetch) & ~own
+
+
+def repeats(found: Candidates, fetch: Fetch) -> Mask:
+    """Mark the rows that say what a row before them says: the same input and the same output."""
+    marked = np.zeros(len(found), bool)
+    if len(np.unique(found.texts)) == len(found):
+        return marked
+    firsts: dict[tuple[int, str | None], list[int]] = {}
+    for at, pair in enumerate(zip(found.texts.tolist(), found.labels.tolist(), strict=True)):
+        firsts.setdefault(pair, []).append(at)
+    for (_, label), places in firsts.items():
+        if len(places) == 1:
+            continue
+        if label is not None:  # the label is the answer, or as good as it
+            marked[places[1:]] = True
+            continue
+        seen = list[object]()
+        for at, example in zip(places, fetch(found.keys[places].tolist()), strict=True):
+            marked[at] = example.output in seen
+            seen.append(example.output)
+    return marked
+
+
+def _best(found: Candidates, wanted: int) -> Mask:
+    """Mark the nearest and those that share most words."""
+    by_words = np.empty(len(found), np.int64)
+    by_words[np.argsort(-found.lexical, kind="stable")] = np.arange(len(found))
+    best: Mask = (np.arange(len(found)) < wanted) | ((by_words < wanted) & (found.lexical > 0))
+    return best
+
+
+def _parts(found: Candidates, left_out: dict[DropReason, Mask], most: int) -> LeftOut:
+    return [(why, found.at(marked).at(slice(most))) for why, marked in left_out.items()]
