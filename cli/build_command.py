@@ -18,6 +18,7 @@ from .output import (
     read_text,
     say,
 )
+from .selecting import strategy_option, weight_option
 
 if TYPE_CHECKING:
     from promptlib.prompt import Prompt
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option("--store", metavar="NAME", help="Take examples from another store.")
 @click.option("-k", type=click.IntRange(min=0), help="Show at most this many examples.")
+@click.option("--min-k", type=click.IntRange(min=0), help="Show at least this many, or fail.")
 @click.option("--budget", type=click.IntRange(min=1), metavar="TOKENS", help="The prompt's limit.")
 @click.option(
     "--reserve",
@@ -45,15 +47,21 @@ if TYPE_CHECKING:
     metavar="TOKENS",
     help="Room within the budget that is kept for the answer.",
 )
+@click.option(
+    "--max-example-tokens", type=click.IntRange(min=1), metavar="TOKENS",
+    help="Skip examples that cost more.",
+)  # fmt: skip
+@click.option(
+    "--share", type=click.FloatRange(0, 1, min_open=True),
+    help="The most of the budget that all examples may take, such as 0.5.",
+)  # fmt: skip
 @click.option("--model", help="The language model that the prompt is for.")
 @click.option(
     "--encoding",
     help="Count by o200k_base, cl100k_base, or a tokenizer.json with its chat template.",
 )
-@click.option(
-    "--strategy",
-    help="How examples are ranked: auto, similar, mmr, lexical, hybrid, balanced or random.",
-)
+@strategy_option
+@weight_option
 @click.option("--order", help="How they stand: nearest-last, nearest-first, edges or shuffled.")
 @click.option("--seed", type=click.IntRange(min=0), help="For random ranking and shuffled order.")
 @click.option(
@@ -80,13 +88,15 @@ if TYPE_CHECKING:
     default="text",
     help="Transcript, list of messages, or whole request body.",
 )
-@click.option("--explain", is_flag=True, help="Show on stderr which examples were chosen and why.")
+@click.option(
+    "--explain", is_flag=True, help="Show on stderr why each candidate was chosen or left out."
+)
 @json_option
 @click.pass_context
 def build(
     ctx: click.Context, /, template: str, query: str | None, inputs: tuple[str, ...],
     history: str | None, tools: str | None, where: tuple[str, ...], form: str, explain: bool,
-    as_json: bool, **options: Any,
+    as_json: bool, weights: dict[str, Any], **options: Any,
 ) -> None:  # fmt: skip
     """Build a prompt from TEMPLATE with the best examples that fit.
 
@@ -109,7 +119,8 @@ def build(
         # An empty pipe, as in cron, is no query: then the input is reported as missing.
         query = read_text("-").removesuffix("\n").removesuffix("\r") or None
     turns = read_list(history, "messages") if history is not None else None
-    options |= {"where": where or None, "tools": read_list(tools, "schemas") if tools else None}
+    options |= {**weights, "explain": explain, "where": where or None}
+    options |= {"tools": read_list(tools, "schemas") if tools else None}
     options["as_message"] = form != "text"
     prompt = project.build(template, query, inputs=values, history=turns, **options)
     if as_json:
@@ -134,18 +145,21 @@ def _formatted(prompt: Prompt, form: str) -> str:
     return json.dumps(body, ensure_ascii=False, indent=2)
 
 
+COLUMNS = {
+    "rank": "rank", "score": "score", "similarity": "similarity", "lexical": "lexical",
+    "posterior": "posterior", "value": "value", "tokens": "tokens",
+    "value/token": "value_per_token", "label": "label", "why": "reason", "id": "id",
+}  # fmt: skip
+"""Heads of the table, and what stands below."""
+
+
 def _explain(prompt: Prompt) -> None:
-    kept = sorted(prompt.examples, key=lambda example: example.rank)
-    near = [d for d in prompt.dropped if d.tokens is not None or d.rank <= len(kept) + 4]
-    rows = [[e.rank, e.score, e.similarity, e.tokens, e.label, "kept", e.example.id] for e in kept]
-    rows += [[d.rank, d.score, d.similarity, d.tokens, d.label, str(d.reason), d.id] for d in near]
-    if not rows:
+    facts = [candidate.to_dict() for candidate in prompt.candidates]
+    if not facts:
         say("no examples were considered")
         return
-    columns = ["rank", "score", "similarity", "tokens", "label", "why", "id"]
-    print_table(columns, sorted(rows, key=lambda row: row[0]), free="label", err=True)
-    if hidden := len(prompt.dropped) - len(near):
-        say(f"and {hidden} more candidates beyond k")
+    rows = [[row[name] for name in COLUMNS.values()] for row in facts]
+    print_table(list(COLUMNS), rows, free="label", err=True)
 
 
 def read_inputs(pairs: tuple[str, ...], template: Template) -> dict[str, Any]:

@@ -162,7 +162,9 @@ def _one_line(what: str, done: int, total: int) -> None:
 
 
 def _plain(cell: Any) -> str:
-    return f"{cell:.4f}" if isinstance(cell, float) else str(cell)
+    if not isinstance(cell, float):
+        return str(cell)
+    return f"{cell:.4f}" if not cell or abs(cell) >= 0.001 else f"{cell:.1e}"
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from promptlib.budget.fit import DropReason, Fit, example_values
 from promptlib.example import Example
 from promptlib.index.state import Candidates
 from promptlib.prompt import DroppedExample, PromptExample
-from promptlib.selection.pool import Pool, Ranking, label_votes
+from promptlib.selection.pool import FORBIDDEN, Pool, Ranking, label_votes
 
 LeftOut = Sequence[tuple[DropReason, Candidates]]
 """Rows that were found and may not be shown, by reason."""
@@ -43,10 +43,11 @@ class Explanation:
 
     def _facts(self, rank: int) -> dict[str, Any]:
         at = int(self.ranking.positions[rank])
+        score = float(self.ranking.scores[rank])
         return {
             "id": str(self.found.ids[at]),
             "rank": rank + 1,
-            "score": float(self.ranking.scores[rank]),
+            "score": score if score > FORBIDDEN else None,
             "similarity": float(self.found.similarity[at]),
             "lexical": float(self.found.lexical[at]) if self.knows_words else None,
             "label": self.pool.labels[at],

@@ -21,7 +21,7 @@ class Candidate:
     rank: int
     """Among the candidates, 1 for the best."""
     score: float | None
-    """The strategy's; None for a candidate that wasn't ranked."""
+    """The strategy's; None for one that wasn't ranked, or may not be added to those before."""
     similarity: float
     """The cosine with the query."""
     lexical: float | None

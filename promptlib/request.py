@@ -11,6 +11,7 @@ from promptlib.config import ProjectConfig
 from promptlib.errors import ConfigError, EncodingError, ExampleError, InputsError
 from promptlib.example import Recipe, retrieval_text
 from promptlib.message import read_history
+from promptlib.selection.strategies import QUERY_FREE
 from promptlib.settings import Options, Settings, resolve_settings
 from promptlib.templating.template import SCOPE, Template
 from promptlib.text import canonical_json
@@ -41,6 +42,8 @@ class Request:
         """
         template = self.template
         names = template.query_inputs
+        if not names and self.settings.strategy in QUERY_FREE:
+            return ""
         if not names:
             raise InputsError(
                 f"template {template.name!r} doesn't say which input the examples are chosen "

@@ -24,6 +24,9 @@ from promptlib.selection.pool import (
 DPP_TEMPERATURE = 0.1
 """How strongly the kernel of `dpp` prefers relevant candidates, as published."""
 
+NEW_LABEL = 0.1
+"""What the first example of a label is worth to `balanced` beside the most relevant one."""
+
 NOTHING = 1e-10
 """The least a candidate adds: what those taken have is less than rounding can tell."""
 
@@ -132,9 +135,9 @@ class _Balanced:
             self._relevance = self._relevance + pool.weights.border * self._borders(pool)
         nearest = np.full(len(numbers), -np.inf)
         np.maximum.at(nearest, self._labels, pool.similarity)
-        # A label's nearest scores between 1 and 2, others of the label less by their distance.
-        first = 1 + rank_weights(len(numbers))[self._labels]
-        self._first = first + pool.similarity - nearest[self._labels]
+        # The nearest of a label scores above all relevance, others of it less by their distance.
+        first = 1 + pool.weights.border + NEW_LABEL * rank_weights(len(numbers))
+        self._first = first[self._labels] + pool.similarity - nearest[self._labels]
         self.scores = self._scored()
 
     def take(self, position: int) -> None:
