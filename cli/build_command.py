@@ -162,9 +162,9 @@ def _explain(prompt: Prompt) -> None:
     print_table(list(COLUMNS), rows, free="label", err=True)
 
 
-def read_inputs(pairs: tuple[str, ...], template: Template) -> dict[str, Any]:
+def read_inputs(pairs: tuple[str, ...], template: Template | None) -> dict[str, Any]:
     """Read NAME=VALUE and NAME=@FILE; values of inputs that aren't text are JSON."""
-    types = {name: spec.type for name, spec in template.inputs.items()}
+    types = {name: spec.type for name, spec in template.inputs.items()} if template else {}
     values: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

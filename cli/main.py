@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 
-COMMANDS = ("build", "bundle", "doctor", "init", "search", "store", "template", "tokens")
+COMMANDS = (
+    "build", "bundle", "doctor", "eval", "init", "search", "store", "template", "tokens", "tune",
+)  # fmt: skip
 """Each is in a file of its own, read only when the command is used or listed."""
 
 

@@ -30,7 +30,12 @@ def print_json(value: Any) -> None:
 
 def counted(number: int, noun: str) -> str:
     """Write a number with its noun: 1 row, 2 rows."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """Give a noun's plural: rows, queries."""
+    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
 
 
 def print_table(
@@ -104,24 +109,29 @@ def read_list(file: str, what: str) -> list[Any]:
     return items
 
 
-def open_project(context: click.Context, *, start: bool = False) -> Project:
-    """Open the project that --project names, with a progress bar for long work.
+def open_project(context: click.Context, *, start: bool = False, unit: str = "row") -> Project:
+    """Open the project that --project names, with a progress bar for long work, counted in units.
 
     With `start`, the embedding model is loaded while everything else is.
     """
     import promptlib
 
-    progress, close = _progress()
+    progress, close = _progress(unit)
     context.call_on_close(close)
     project: Project = promptlib.open(context.find_root().obj, progress=progress, start=start)
     context.call_on_close(project.close)
     return project
 
 
-def _progress() -> tuple[ProjectProgress, Any]:
+def _progress(unit: str) -> tuple[ProjectProgress, Any]:
     """Make a progress bar that appears with the first report; a pipe gets one line at the end."""
+
+    def one_line(what: str, done: int, total: int) -> None:
+        if done == total:
+            say(f"{what}: {counted(total, unit)}")
+
     if not sys.stderr.isatty():
-        return _one_line, lambda: None
+        return one_line, lambda: None
     shown: list[Any] = []
 
     def close() -> None:
@@ -130,7 +140,7 @@ def _progress() -> tuple[ProjectProgress, Any]:
 
     def report(what: str, done: int, total: int) -> None:
         if not shown:
-            shown.append(_bar())
+            shown.append(_bar(plural(unit)))
             shown[0].start()
             shown[0].add_task(what, total=total)
         shown[0].update(shown[0].task_ids[0], description=what, completed=done, total=total)
@@ -140,7 +150,7 @@ def _progress() -> tuple[ProjectProgress, Any]:
     return report, close
 
 
-def _bar() -> Any:
+def _bar(units: str) -> Any:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -152,13 +162,8 @@ def _bar() -> Any:
 
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("rows"), TimeRemainingColumn(), console=Console(stderr=True),
+        TextColumn(units), TimeRemainingColumn(), console=Console(stderr=True),
     )  # fmt: skip
-
-
-def _one_line(what: str, done: int, total: int) -> None:
-    if done == total:
-        say(f"{what}: {counted(total, 'row')}")
 
 
 def _plain(cell: Any) -> str:

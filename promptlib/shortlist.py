@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +12,12 @@ from promptlib.budget.fit import DropReason
 from promptlib.building import Shortlist
 from promptlib.example import Example
 from promptlib.explaining import LeftOut
+from promptlib.index.lexical import terms_of
 from promptlib.index.state import Candidates, Mask, State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.retrieval import Query, find_candidates
 from promptlib.selection.pool import Weights
-from promptlib.selection.strategies import AUTO, STRATEGIES
+from promptlib.selection.strategies import AUTO, NO_WORDS, STRATEGIES
 from promptlib.settings import Settings
 from promptlib.store.settings import Tuned
 from promptlib.text import text_number
@@ -79,17 +80,27 @@ def settled(settings: Settings, tuned: Tuned | None, fingerprint: str) -> Settin
 
 
 def find_usable(
-    state: State, query: Query, settings: Settings, fetch: Fetch, allowed: Mask | None = None
-) -> tuple[Candidates, LeftOut]:
+    state: State, query: Query, settings: Settings, fetch: Fetch, allowed: Mask | None = None,
+    hides: Callable[[Candidates], Mask] | None = None,
+) -> tuple[Candidates, LeftOut]:  # fmt: skip
     """Find the rows that a strategy may rank, and those it may not, with the reason.
 
-    The search goes deeper until there are enough of the first.
+    The search goes deeper until there are enough of the first. `hides` marks more rows that count
+    as the query's own.
     """
     wanted = depth = max(SHORTLIST, settings.k)
     while True:
         found = find_candidates(state, query, settings.strategy, depth, settings.seed, allowed)
-        left_out = dict(_unusable(found, query, settings, fetch))
-        usable = ~np.logical_or.reduce([np.zeros(len(found), bool), *left_out.values()])
+        if settings.explain and settings.strategy in NO_WORDS:
+            found = state.with_word_scores(found, terms_of(query.text))
+        own = _own(found, query, settings)
+        if hides is not None:
+            own = own | hides(found)
+        left_out = {
+            DropReason.EQUALS_QUERY: own,
+            DropReason.DUPLICATE: repeats(found, fetch) & ~own,
+        }
+        usable = ~np.logical_or.reduce([*left_out.values()])
         if usable.sum() >= wanted or len(found) < depth:
             break
         depth *= 4
@@ -104,15 +115,12 @@ def find_usable(
     return kept, _parts(found, left_out, wanted)
 
 
-def _unusable(
-    found: Candidates, query: Query, settings: Settings, fetch: Fetch
-) -> Iterator[tuple[DropReason, Mask]]:
-    """Mark what may not be shown, by reason."""
-    own = np.zeros(len(found), bool)
-    if settings.exclude_self and query.text:
-        own = found.texts == np.uint64(text_number(query.text))
-        yield DropReason.EQUALS_QUERY, own
-    yield DropReason.DUPLICATE, repeats(found, fetch) & ~own
+def _own(found: Candidates, query: Query, settings: Settings) -> Mask:
+    """Mark the rows that have the query's own text, where those are to be left out."""
+    if not (settings.exclude_self and query.text):
+        return np.zeros(len(found), bool)
+    own: Mask = found.texts == np.uint64(text_number(query.text))
+    return own
 
 
 def repeats(found: Candidates, fetch: Fetch) -> Mask:

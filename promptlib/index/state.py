@@ -6,6 +6,7 @@ A State never changes. Catching up makes the next one, so readers need no lock.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -138,10 +139,19 @@ class State:
     def sample(self, query: Vectors, k: int, seed: int, allowed: Mask | None = None) -> Candidates:
         """Draw k rows at random, the same ones for the same seed."""
         alive = np.flatnonzero(self.alive if allowed is None else self.alive & allowed)
-        # By id, so that the draw doesn't depend on where a row happens to lie.
-        by_id = alive[np.argsort(self._ids(alive))]
-        drawn = np.random.default_rng(seed).choice(by_id, min(k, len(by_id)), replace=False)
-        return self.scored(drawn, query)
+        return self.scored(self.draw(alive, k, seed), query)
+
+    def draw(self, positions: Positions, k: int, seed: int) -> Positions:
+        """Draw k of these rows at random; the draw doesn't depend on where they happen to lie."""
+        by_id = positions[np.argsort(self._ids(positions))]
+        drawn: Positions = np.random.default_rng(seed).choice(
+            by_id, min(k, len(by_id)), replace=False
+        )
+        return drawn
+
+    def without(self, ids: Collection[str]) -> Mask:
+        """Mark the rows that have none of these ids."""
+        return ~np.isin(self._ids(slice(None)), list(ids))
 
     def scored(
         self, positions: Positions, query: Vectors, words: NDArray[np.float64] | None = None
@@ -170,6 +180,10 @@ class State:
     def words_in(self, found: Candidates, terms: Counter[int]) -> Candidates:
         """Add to candidates which of a query's terms they have, by inverse document frequency."""
         return replace(found, words=word_weights(terms, self._words, found.positions))
+
+    def with_word_scores(self, found: Candidates, terms: Counter[int]) -> Candidates:
+        """Add the BM25 scores to candidates that were found without them."""
+        return replace(found, lexical=self.word_scores(terms)[found.positions])
 
     # -- facts -----------------------------------------------------------------------------------
 
@@ -246,7 +260,7 @@ class State:
             parts.append((self.delta.words, self.alive[base_rows:]))
         return parts
 
-    def _ids(self, positions: Positions) -> NDArray[np.str_]:
+    def _ids(self, positions: Positions | slice) -> NDArray[np.str_]:
         ids: NDArray[np.str_] = self._gather(positions, self.base.rows.ids, self.delta.ids)
         return ids
 

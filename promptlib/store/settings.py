@@ -31,8 +31,9 @@ class Tuned(Strict):
     """What the strategy is told; see `promptlib.selection.pool.Weights`."""
     over: str
     """The strategy that it was compared with."""
+    measure: str
     difference: float
-    """In vote accuracy, on queries that took no part in choosing; positive is better."""
+    """In the measure, on queries that took no part in choosing; positive is better."""
     low: float
     high: float
     """The 95 % interval of the difference."""

@@ -7,8 +7,8 @@ from promptlib.store.settings import Tuned
 from promptlib.store.store import ExampleStore
 
 
-def save_tuned(store: ExampleStore, tuned: Tuned, *, by: str | None = None) -> int:
-    """Make `auto` follow a measurement; returns the store's revision, one step on."""
+def save_tuned(store: ExampleStore, tuned: Tuned | None, *, by: str | None = None) -> int:
+    """Make `auto` follow a measurement, or none; returns the store's revision, one step on."""
     with store.database.write() as connection:
         state = store.state(connection)
         writer = RevisionWriter(connection, state.key, reason="tune", by=by)

@@ -1,0 +1,90 @@
+"""Options of commands that evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from promptlib.evaluation.session import QuerySource
+
+
+def listed(kind: Callable[[str], Any], what: str) -> Callable[..., list[Any]]:
+    """Make a reader of options that are given again and again, or with commas."""
+
+    def read(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> list[Any]:
+        parts = [part.strip() for each in given for part in each.split(",") if part.strip()]
+        try:
+            return [kind(part) for part in parts]
+        except ValueError:
+            raise click.BadParameter(f"{', '.join(parts)!r} must be {what}") from None
+
+    return read
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Make a reader of whole numbers."""
+
+    def read(text: str) -> int:
+        number = int(text)
+        if number < least:
+            raise ValueError
+        return number
+
+    return read
+
+
+def query_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which queries are asked, and in which ways."""
+    options = [
+        click.option(
+            "--store", metavar="NAME",
+            help="Evaluate this store: with the template, or by itself as plain text.",
+        ),
+        click.option(
+            "--queries", metavar="FILE",
+            help="Queries with answers, in the form of examples: JSONL, CSV, TSV or Parquet.",
+        ),
+        click.option(
+            "--holdout", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="SHARE",
+            help="Keep this share of the store back as queries.",
+        ),
+        click.option(
+            "--sample", type=click.IntRange(min=2), metavar="N",
+            help="Ask at most so many. Without --queries or --holdout, 500 rows of the store are "
+            "left out one at a time.",
+        ),
+        click.option(
+            "--strategy", "strategies", multiple=True, metavar="NAME,...",
+            callback=listed(str, "names"), help="Which strategies; all by default.",
+        ),
+        click.option(
+            "-k", "ks", multiple=True, metavar="N,...",
+            callback=listed(whole(1), "whole numbers, 1 or more"), help="Examples to show.",
+        ),
+        click.option(
+            "--budget", "budgets", multiple=True, metavar="TOKENS,...",
+            callback=listed(whole(1), "whole numbers, 1 or more"), help="Limits of the prompt.",
+        ),
+        click.option(
+            "-i", "-p", "--input", "inputs", multiple=True, metavar="NAME=VALUE",
+            help="Fill an input that the queries don't.",
+        ),
+        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def query_source(
+    queries: str | None, holdout: float | None, sample: int | None, seed: int
+) -> QuerySource:
+    """Read where queries come from."""
+    from promptlib.evaluation.session import QuerySource
+
+    if queries is not None and holdout is not None:
+        raise click.UsageError("give --queries or --holdout, not both")
+    return QuerySource(queries, holdout, sample, seed)

@@ -1,0 +1,90 @@
+"""`promptlib tune`: the best strategy, k, budget and weights, searched and then judged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .build_command import read_inputs
+from .evaluating import query_options, query_source
+from .output import json_option, open_project, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from promptlib.evaluation.evaluating import Way
+    from promptlib.evaluation.intervals import Difference
+    from promptlib.evaluation.tuning import Tuning
+
+SHOWN = 10
+"""Ways of choosing that the table shows, of those that were tried."""
+
+
+@click.command()
+@click.argument("template", required=False)
+@query_options
+@click.option(
+    "--write", is_flag=True, help="Write the winner into TEMPLATE, if it is clearly better."
+)
+@click.option("--dry-run", is_flag=True, help="Record nothing for the store.")
+@json_option
+@click.pass_context
+def tune(
+    ctx: click.Context, /, template: str | None, store: str | None, queries: str | None,
+    holdout: float | None, sample: int | None, strategies: list[str], ks: list[int],
+    budgets: list[int], inputs: tuple[str, ...], seed: int, write: bool, dry_run: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Search for the best way to choose examples, and judge it on queries it never saw.
+
+    One half of the queries chooses strategy, k, budget and weights by the accuracy of a vote of
+    the examples; the other half compares the winner with the settings in force. Where the best
+    strategy is clearly better than the built-in one, the store records it, and `auto` follows.
+
+    \b
+    promptlib tune banking/intent --queries dev.jsonl
+    promptlib tune banking/intent --budget 200,400 -k 4,8 --write
+    promptlib tune --store tickets --sample 300
+    """
+    from promptlib.evaluation.showing import table_of
+    from promptlib.evaluation.tuning import record, write_winner
+    from promptlib.evaluation.tuning import tune as search
+
+    if template is None and store is None:
+        raise click.UsageError("name a TEMPLATE, or a store with --store")
+    if write and template is None:
+        raise click.UsageError("--write needs a TEMPLATE")
+    source = query_source(queries, holdout, sample, seed)
+    project = open_project(ctx, unit="query")
+    values: dict[str, Any] = read_inputs(
+        inputs, project.registry.get(template) if template else None
+    )
+    found = search(
+        project, template, store=store, strategies=strategies, ks=ks, budgets=budgets,
+        queries=source, inputs=values,
+    )  # fmt: skip
+    recorded = False if dry_run else record(project, found)
+    written = write and write_winner(project, found)
+    if as_json:
+        print_json(found.to_dict() | {"recorded": recorded, "written": written})
+    else:
+        print_table(*table_of(found.tried[:SHOWN], found.yardstick))
+    chose, judged = found.queries
+    say(f"{chose} queries chose among {len(found.tried)} ways, {judged} others judged")
+    say(_verdict("best", found.winner, found.gain, f"{found.current} as it is", found))
+    best = found.for_auto[-1].way
+    say(_verdict("auto", best, found.auto_gain, "the built-in default", found))
+    if not dry_run:
+        say(f"store {found.store}: auto is {best.strategy if recorded else 'the built-in default'}")
+    if write:
+        say(f"{template}: {'written' if written else 'left as it was'}")
+
+
+def _verdict(what: str, way: Way, gain: Difference | None, over: str, found: Tuning) -> str:
+    """Say whether the best way is clearly better than another."""
+    if gain is None:
+        return f"{what}: keep {over}"
+    measure = found.yardstick.replace("_", " ")
+    difference = f"{measure} {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
+    if gain.low > 0:
+        return f"{what}: {way}; {difference} against {over}"
+    return f"{what}: keep {over}; {way} was best in the search, then {difference}: not clearly more"

@@ -1,0 +1,1 @@
+"""Choosing measured on a store's own examples, without a language model."""

@@ -1,0 +1,194 @@
+"""Build the prompts of known queries in many ways, and measure what was shown.
+
+The prompts are made by the code that makes all prompts; only the queries' own rows are hidden.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from promptlib.building import Shortlist, build_prompt
+from promptlib.embedding.embedder import Embedder, Progress
+from promptlib.errors import ConfigError
+from promptlib.evaluation.measures import MEASURES, Shown, measure
+from promptlib.evaluation.questions import Question, Questions
+from promptlib.example import Example
+from promptlib.index.lexical import terms_of
+from promptlib.index.state import Candidates, State
+from promptlib.index.vector import SHORTLIST, ExampleIndex
+from promptlib.prompt import Prompt
+from promptlib.request import Request
+from promptlib.retrieval import Query
+from promptlib.selection.pool import Weights
+from promptlib.selection.strategies import BY_MEANING, QUERY_FREE
+from promptlib.shortlist import find_usable
+
+AMPLE = 10_000_000
+"""The budget, in tokens, of those who set none."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of choosing examples."""
+
+    strategy: str
+    k: int
+    budget: int | None
+    """In tokens; None for one that is never met."""
+    weights: Weights = field(default_factory=Weights)
+
+    def __str__(self) -> str:
+        told = "".join(f" {name}={value:g}" for name, value in self.weights.changed().items())
+        limit = "" if self.budget is None else f", {self.budget:,} tokens"
+        return f"{self.strategy}{told}, k {self.k}{limit}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain data."""
+        weights = self.weights.changed()
+        return {"strategy": self.strategy, "weights": weights, "k": self.k, "budget": self.budget}
+
+
+Values = Mapping[str, NDArray[np.float64]]
+"""Measure -> its value for each query, (queries,); NaN where it isn't defined."""
+
+
+@dataclass
+class Evaluator:
+    """Measures ways of choosing from one state of a store."""
+
+    index: ExampleIndex
+    state: State
+    connection: Connection
+    questions: Questions
+    requests: Sequence[Request]
+    """One for each question, with the settings that no way changes."""
+    embedder: Embedder
+
+    def __post_init__(self) -> None:
+        self._examples: dict[int, Example] = {}
+        self._allowed = self.state.without(self.questions.held_out)
+        if where := self.requests[0].settings.where:
+            self._allowed &= self.index.allowed(self.state, self.connection, where)
+        if not (self._allowed & self.state.alive).any():
+            raise ConfigError(f"no row of store {self.index.store.name!r} is left to choose from")
+        rows = np.flatnonzero(self._allowed & self.state.alive)
+        self._classes = Counter(self.state.labels_at(rows).tolist())
+        del self._classes[None]
+
+    def measure(
+        self, ways: Sequence[Way], numbers: Sequence[int] | None = None,
+        report: Progress | None = None,
+    ) -> list[Values]:  # fmt: skip
+        """Build the prompts of the questions with these numbers, or of all, in all ways."""
+        numbers = range(len(self.questions)) if numbers is None else numbers
+        table = np.full((len(ways), len(MEASURES), len(numbers)), np.nan)
+        columns = {name: number for number, name in enumerate(MEASURES)}
+        for done, number in enumerate(numbers):
+            for way, found in enumerate(self._of_question(number, ways)):
+                for name, value in found.items():
+                    table[way, columns[name], done] = value
+            if report is not None:
+                report(done + 1, len(numbers))
+        return [dict(zip(MEASURES, rows, strict=True)) for rows in table]
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    @cached_property
+    def _queries(self) -> list[Query]:
+        recipe = self.index.store.settings.embed
+        texts = [request.query_text(recipe) for request in self.requests]
+        return list(map(Query, texts, self.embedder.embed(texts, kind="query")))
+
+    def _of_question(self, number: int, ways: Sequence[Way]) -> list[dict[str, float]]:
+        shortlists: dict[Any, Shortlist] = {}
+        depth = max(SHORTLIST, *(way.k for way in ways))
+        results = []
+        for way in ways:
+            kind = _kind(way.strategy)
+            if kind not in shortlists:
+                shortlists[kind] = self._shortlist(number, way, depth)
+            results.append(self._of_way(number, way, shortlists[kind]))
+        return results
+
+    def _of_way(self, number: int, way: Way, shortlist: Shortlist) -> dict[str, float]:
+        request = self.requests[number]
+        budget = AMPLE if way.budget is None else way.budget
+        settings = replace(
+            request.settings, strategy=way.strategy, k=way.k, budget=budget, weights=way.weights
+        )
+        start = time.perf_counter()
+        prompt = build_prompt(
+            request.template, request.inputs, settings, shortlist, history=request.history
+        )
+        passed = time.perf_counter() - start
+        shown = self._shown(number, way, shortlist.candidates, prompt)
+        found = measure(shown) | {"tokens": prompt.tokens, "latency_ms": passed * 1e3}
+        if way.budget is not None:
+            found["budget_use"] = prompt.tokens / (prompt.budget - prompt.reserve)
+        return found
+
+    def _shortlist(self, number: int, way: Way, depth: int) -> Shortlist:
+        request, query = self.requests[number], self._queries[number]
+        question = self.questions.items[number]
+        settings = replace(
+            request.settings, strategy=way.strategy, k=depth, exclude_self=True, min_score=None,
+            seed=request.settings.seed + (number if way.strategy == "random" else 0),
+        )  # fmt: skip
+        found, _ = find_usable(
+            self.state, query, settings, self._fetch, self._allowed, question.gives_away
+        )
+        found = self.state.words_in(found, terms_of(query.text))
+        if (least := request.settings.min_score) is not None:
+            found = found.at(found.similarity >= least)
+        return Shortlist(
+            candidates=found, left_out=(), depth=depth, fetch=self._fetch,
+            labels=self.state.labels, volume=self.state.volume, store=self.index.store.name,
+            label_definitions=self.index.settings(self.state, self.connection).label_definitions,
+            rows=len(self.state), pending=self.state.pending, notes=(), origin={},
+        )  # fmt: skip
+
+    def _shown(self, number: int, way: Way, found: Candidates, prompt: Prompt) -> Shown:
+        question = self.questions.items[number]
+        places = {id: at for at, id in enumerate(found.ids.tolist())}
+        best_first = sorted(prompt.examples, key=lambda example: example.rank)
+        at = np.array([places[example.id] for example in best_first], dtype=np.int64)
+        return Shown(
+            labels=[example.label for example in best_first],
+            similarity=found.similarity[at],
+            vectors=found.vectors[at],
+            words=found.words[at],
+            all_words=found.words.max(axis=0, initial=0),
+            outputs=[example.example.output for example in best_first],
+            label=question.label,
+            output=question.example.output,
+            same=self._same(question),
+            classes=len(self._classes),
+            k=way.k,
+        )
+
+    def _same(self, question: Question) -> int:
+        mine = question.from_store and question.example.id not in self.questions.held_out
+        return self._classes[question.label] - mine
+
+    def _fetch(self, keys: Sequence[int]) -> list[Example]:
+        """Read examples, each once."""
+        if missing := [key for key in keys if key not in self._examples]:
+            read = self.index.store.by_keys(missing, self.connection)
+            self._examples.update(zip(missing, read, strict=True))
+        return [self._examples[key] for key in keys]
+
+
+def _kind(strategy: str) -> str:
+    """Name what strategies have in common that rank the same candidates."""
+    if strategy in QUERY_FREE:
+        return strategy
+    return "near" if strategy in BY_MEANING else "near and alike in words"

@@ -1,0 +1,86 @@
+"""How sure a mean is: bootstrap intervals, and paired tests of two ways on the same queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+RESAMPLES = 2_000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference(Estimate):
+    """The mean of paired differences, with its interval and the p-value of there being none."""
+
+    p: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval excludes zero."""
+        return self.low > 0 or self.high < 0
+
+
+class Bootstrap:
+    """Resamples queries (Efron 1979, percentile intervals): the same ones for every measure."""
+
+    def __init__(self, queries: int, seed: int = 0) -> None:
+        draws = np.random.default_rng(seed).multinomial(
+            queries, np.full(queries, 1 / queries), RESAMPLES
+        )
+        self._times: Floats = draws.astype(np.float64)
+
+    def estimate(self, values: Floats) -> Estimate | None:
+        """Estimate the mean of values, (queries,), where they are defined; None if nowhere."""
+        defined = ~np.isnan(values)
+        if not defined.any():
+            return None
+        low, high = self._interval(np.where(defined, values, 0), defined)
+        return Estimate(float(values[defined].mean()), low, high)
+
+    def difference(self, values: Floats, over: Floats) -> Difference | None:
+        """Estimate how much higher values are than others of the same queries."""
+        delta = values - over
+        found = self.estimate(delta)
+        if found is None:
+            return None
+        return Difference(found.value, found.low, found.high, p_value(delta))
+
+    def _interval(self, values: Floats, defined: NDArray[np.bool_]) -> tuple[float, float]:
+        counts = self._times @ defined
+        means = (self._times @ values)[counts > 0] / counts[counts > 0]
+        tail = 100 * (1 - LEVEL) / 2
+        low, high = np.percentile(means, [tail, 100 - tail])
+        return float(low), float(high)
+
+
+def p_value(differences: Floats) -> float:
+    """Test whether paired differences have no direction.
+
+    The exact sign test, which is McNemar's for right and wrong answers; for measures that differ
+    on nearly every query, Student's paired test, which also sees by how much.
+    """
+    from scipy import stats
+
+    known = differences[~np.isnan(differences)]
+    changed = known[known != 0]
+    if not len(changed):
+        return 1.0
+    if np.isin(changed, (-1, 1)).all():
+        return float(stats.binomtest(int((changed > 0).sum()), len(changed)).pvalue)
+    if len(known) < 2 or np.ptp(known) == 0:
+        return 0.0 if len(known) > 1 else 1.0
+    return float(stats.ttest_1samp(known, 0).pvalue)

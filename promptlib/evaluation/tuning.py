@@ -1,0 +1,251 @@
+"""Search for the best way of choosing on some queries, and judge it on others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptlib.evaluation.evaluating import Values, Way
+from promptlib.evaluation.intervals import Difference
+from promptlib.evaluation.session import (
+    Outcome,
+    QuerySource,
+    open_evaluator,
+    outcomes_of,
+    yardstick_of,
+)
+from promptlib.files.writing import replacing
+from promptlib.project import Project
+from promptlib.selection.pool import Weights
+from promptlib.selection.strategies import AUTO, STRATEGIES, strategy_name
+from promptlib.settings import Options
+from promptlib.store.rows import now
+from promptlib.store.settings import Tuned
+from promptlib.store.tuning import save_tuned
+from promptlib.templating.rewriting import with_settings
+
+KS = (2, 4, 8, 16)
+"""Numbers of examples that are tried unless others are named."""
+
+FINALISTS = 3
+"""Strategies whose weights are searched."""
+
+WEIGHTS: Mapping[str, Sequence[Weights]] = {
+    "hybrid": [Weights(lexical_weight=share) for share in (0.25, 0.4, 0.6, 0.75, 0.9)],
+    "dpp": [Weights(lexical_weight=share) for share in (0.25, 0.75)],
+    "coverage": [Weights(lexical_weight=share) for share in (0.25, 0.75)],
+    "mmr": [Weights(lambda_mult=share) for share in (0.3, 0.7, 0.9)],
+    "balanced": [
+        Weights(min_labels=2), Weights(min_labels=3), Weights(min_labels=8),
+        Weights(max_per_label=1), Weights(max_per_label=2),
+        Weights(min_labels=2, border=0.1), Weights(lexical_weight=0.25),
+    ],
+}  # fmt: skip
+"""What is tried for each strategy beside the defaults."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What a search found."""
+
+    store: str
+    template: str | None
+    source: str
+    yardstick: str
+    tried: Sequence[Outcome]
+    """On the queries that chose, the best first."""
+    judged: Sequence[Outcome]
+    """On queries that took no part in choosing: the settings in force, then the winner."""
+    for_auto: Sequence[Outcome]
+    """On the same, at the k and budget in force: the built-in default, then the best strategy."""
+    queries: tuple[int, int]
+    """How many chose, and how many judged."""
+    fingerprint: str
+    """The embedder's."""
+
+    @property
+    def current(self) -> Way:
+        """The settings in force."""
+        return self.judged[0].way
+
+    @property
+    def winner(self) -> Way:
+        """The best way of those tried."""
+        return self.judged[-1].way
+
+    @property
+    def gain(self) -> Difference | None:
+        """How much better than the settings in force the winner is; None where it is the same."""
+        return self.judged[-1].against_first.get(self.yardstick)
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the interval of the gain is above zero."""
+        return self.gain is not None and self.gain.low > 0
+
+    @property
+    def auto_gain(self) -> Difference | None:
+        """How much better than the built-in default the best strategy is at the same k."""
+        return self.for_auto[-1].against_first.get(self.yardstick)
+
+    @property
+    def moves_auto(self) -> bool:
+        """Whether `auto` should leave the built-in default."""
+        return self.auto_gain is not None and self.auto_gain.low > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give everything as plain data."""
+        return {
+            "store": self.store,
+            "template": self.template,
+            "source": self.source,
+            "yardstick": self.yardstick,
+            "queries": {"chose": self.queries[0], "judged": self.queries[1]},
+            "winner": self.winner.to_dict(),
+            "current": self.current.to_dict(),
+            "is_better": self.is_better,
+            "judged": [outcome.to_dict() for outcome in self.judged],
+            "moves_auto": self.moves_auto,
+            "auto": [outcome.to_dict() for outcome in self.for_auto],
+            "rows": [outcome.to_dict() for outcome in self.tried],
+        }
+
+
+def tune(
+    project: Project,
+    template: str | None = None,
+    *,
+    store: str | None = None,
+    strategies: Sequence[str] = (),
+    ks: Sequence[int] = (),
+    budgets: Sequence[int] = (),
+    queries: QuerySource = QuerySource(),  # noqa: B008  # frozen
+    inputs: Mapping[str, Any] | None = None,
+    options: Options | None = None,
+) -> Tuning:
+    """Search strategy, k, budget and weights on one half of the queries, judge on the other.
+
+    The winner has the best vote accuracy (of texts, output similarity); label hit and then fewer
+    tokens break ties. Nothing is recorded or written. Raises what `evaluate` does.
+    """
+    with open_evaluator(project, template, store, queries, inputs, options) as (evaluator, current):
+        names = [AUTO if strategy_name(name) == "auto" else name for name in strategies]
+        default = replace(current, strategy=AUTO, weights=Weights())
+        halves = _halves(len(evaluator.questions), queries.seed)
+        report = project.reporting("searching"), project.reporting("searching weights")
+        ways = [current, default, *_grid(current, names or STRATEGIES, ks or KS, budgets)]
+        tried = dict(zip(ways, evaluator.measure(ways, halves[0], report[0]), strict=True))
+        yardstick = yardstick_of(tried[current])
+        more = [way for way in _variants(_ranked(tried, yardstick), current) if way not in tried]
+        if more:
+            tried |= zip(more, evaluator.measure(more, halves[0], report[1]), strict=True)
+        best = _ranked(tried, yardstick)
+        here = next(way for way in best if (way.k, way.budget) == (current.k, current.budget))
+        ways = list(dict.fromkeys([current, best[0], default, here]))
+        report_judging = project.reporting("judging")
+        judged = dict(zip(ways, evaluator.measure(ways, halves[1], report_judging), strict=True))
+        return Tuning(
+            store=evaluator.index.store.name,
+            template=template,
+            source=evaluator.questions.source,
+            yardstick=yardstick,
+            tried=outcomes_of(best, [tried[way] for way in best], queries.seed),
+            judged=_outcomes(judged, [current, best[0]], queries.seed),
+            for_auto=_outcomes(judged, [default, here], queries.seed),
+            queries=(len(halves[0]), len(halves[1])),
+            fingerprint=evaluator.state.origin.fingerprint,
+        )
+
+
+def record(project: Project, tuning: Tuning, *, by: str | None = None) -> bool:
+    """Make the store's `auto` follow the search where it is clear; else it is the default again.
+
+    Returns whether `auto` has left the default. Raises ReadOnlyError.
+    """
+    best, gain = tuning.for_auto[-1].way, tuning.auto_gain
+    tuned = None
+    if gain is not None and tuning.moves_auto:
+        tuned = Tuned(
+            strategy=best.strategy, weights=best.weights.changed(), over=AUTO,
+            measure=tuning.yardstick, difference=gain.value, low=gain.low, high=gain.high,
+            queries=tuning.queries[1], k=best.k, embedder=tuning.fingerprint, at=now(),
+        )  # fmt: skip
+    store = project.store(tuning.store)
+    if store.settings.tuned != tuned:
+        save_tuned(store, tuned, by=by)
+    return tuned is not None
+
+
+def write_winner(project: Project, tuning: Tuning) -> bool:
+    """Write the winner into the template's front matter, with the evidence; False if not clear.
+
+    Raises TemplateError for a file without front matter.
+    """
+    if tuning.template is None or not tuning.is_better or tuning.gain is None:
+        return False
+    way, gain, path = tuning.winner, tuning.gain, project.registry.path(tuning.template)
+    told = {spec.name: None for spec in fields(Weights)} | way.weights.changed()
+    changes: dict[str, dict[str, Any]] = {
+        "examples": {"strategy": way.strategy, "k": way.k, **told}
+    }
+    if way.budget != tuning.current.budget:
+        changes["budget"] = {"tokens": way.budget}
+    comment = (
+        f"{now()[:10]}, {tuning.yardstick.replace('_', ' ')} {gain.value:+.3f} "
+        f"({gain.low:+.3f} to {gain.high:+.3f}) against {tuning.current}, "
+        f"on {tuning.queries[1]} queries that took no part in choosing"
+    )
+    source = project.registry.source(tuning.template)
+    with replacing(path) as out:
+        out.write(with_settings(source, str(path), changes, comment).encode())
+    return True
+
+
+def _halves(count: int, seed: int) -> tuple[list[int], list[int]]:
+    order = np.random.default_rng(seed).permutation(count).tolist()
+    return sorted(order[: count // 2]), sorted(order[count // 2 :])
+
+
+def _grid(
+    current: Way, names: Sequence[str], ks: Sequence[int], budgets: Sequence[int]
+) -> Iterator[Way]:
+    limits = [current.budget, *budgets] if budgets else [current.budget]
+    for name in names:
+        for k in sorted({*ks, current.k}):
+            for budget in dict.fromkeys(limits):
+                yield Way(name, k, budget)
+
+
+def _variants(ranked: Sequence[Way], current: Way) -> Iterator[Way]:
+    """Give the best strategies other weights: where they were best, and as things are."""
+    finalists = list(dict.fromkeys(way.strategy for way in ranked))[:FINALISTS]
+    for name in finalists:
+        best = next(way for way in ranked if way.strategy == name)
+        for told in WEIGHTS.get(name, ()):
+            yield replace(best, weights=told)
+            yield replace(best, weights=told, k=current.k, budget=current.budget)
+
+
+def _ranked(tried: Mapping[Way, Values], yardstick: str) -> list[Way]:
+    """Order ways by the yardstick, then label hit, then fewer tokens."""
+
+    def key(way: Way) -> tuple[float, float, float]:
+        value, hit, tokens = (
+            _mean(tried[way][name]) for name in (yardstick, "label_hit", "tokens")
+        )
+        return value, hit, -tokens
+
+    return sorted(tried, key=key, reverse=True)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return round(float(known.mean()), 9) if len(known) else 0.0
+
+
+def _outcomes(values: Mapping[Way, Values], ways: Sequence[Way], seed: int) -> list[Outcome]:
+    return outcomes_of(ways, [values[way] for way in ways], seed)
