@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .output import say
+
 if TYPE_CHECKING:
+    from promptlib.evaluation.evaluating import Way
+    from promptlib.evaluation.intervals import Difference
     from promptlib.evaluation.session import QuerySource
+    from promptlib.evaluation.tuning import Tuning
 
 
 def listed(kind: Callable[[str], Any], what: str) -> Callable[..., list[Any]]:
@@ -88,3 +93,22 @@ def query_source(
     if queries is not None and holdout is not None:
         raise click.UsageError("give --queries or --holdout, not both")
     return QuerySource(queries, holdout, sample, seed)
+
+
+def tell_auto(found: Tuning, recorded: bool | None) -> None:
+    """Say what a search means for the store's `auto`; None where nothing was recorded."""
+    best = found.for_auto[-1].way
+    say(verdict("auto", best, found.auto_gain, "the built-in default", found))
+    if recorded is not None:
+        say(f"store {found.store}: auto is {best.strategy if recorded else 'the built-in default'}")
+
+
+def verdict(what: str, way: Way, gain: Difference | None, over: str, found: Tuning) -> str:
+    """Say whether the best way is clearly better than another."""
+    if gain is None:
+        return f"{what}: keep {over}"
+    measure = found.yardstick.replace("_", " ")
+    difference = f"{measure} {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
+    if gain.low > 0:
+        return f"{what}: {way}; {difference} against {over}"
+    return f"{what}: keep {over}; {way} was best in the search, then {difference}: not clearly more"

@@ -12,6 +12,7 @@ import click
 from .output import json_option, open_project, print_json, print_table, say
 
 if TYPE_CHECKING:
+    from promptlib.project import Project
     from promptlib.store.importing import ImportReport
 
 FORMATS = click.Choice(["jsonl", "csv", "tsv", "parquet"])
@@ -44,12 +45,13 @@ _WORDS = {"kept": "left as edited here", "conflicts": "in conflict"}
 @click.option("--mirror", is_flag=True, help="Remove rows that came from a file and aren't in it.")
 @click.option("--restore", is_flag=True, help="Let the file win over edits and deletions here.")
 @click.option("--update", is_flag=True, help="Take the rows as edits of those with their ids.")
+@click.option("--tune", is_flag=True, help="Then measure on a sample which strategy is best.")
 @click.option("--by", help="Who imports.")
 @json_option
 @click.pass_context
 def import_(
     ctx: click.Context, /, name: str, file: Path, pairs: tuple[str, ...], as_json: bool,
-    skip_bad: bool, bad_rows: Path | None, **options: Any,
+    skip_bad: bool, bad_rows: Path | None, tune: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Merge FILE into store NAME, which is made if need be; "-" reads stdin.
 
@@ -74,13 +76,28 @@ def import_(
     if len(rename) < len(pairs):
         raise click.UsageError("--map gives one KEY twice")
     options |= {"rename": rename, "skip_bad": skip_bad, "bad_rows": bad_rows}
+    project = open_project(ctx)
     try:
-        report = open_project(ctx).import_file(name, source, **options)
+        report = project.import_file(name, source, **options)
     except BadExamplesError as error:
         raise click.ClickException(f"{error}; --skip-bad leaves them out") from None
     if report.problems and not report.dry_run:
         say(f"bad rows left out: {len(report.problems):,}; they are in {bad_rows}, with reasons")
     _tell(name, str(file), report, as_json)
+    if tune and not report.dry_run:
+        _tune(project, name)
+
+
+def _tune(project: Project, name: str) -> None:
+    """Search for the store's best strategy at the default k, on rows left out one at a time."""
+    from promptlib.evaluation.tuning import record
+    from promptlib.evaluation.tuning import tune as search
+    from promptlib.settings import DEFAULT_K
+
+    from .evaluating import tell_auto
+
+    found = search(project, store=name, ks=[DEFAULT_K])
+    tell_auto(found, record(project, found))
 
 
 @click.command()

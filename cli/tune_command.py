@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .build_command import read_inputs
-from .evaluating import query_options, query_source
+from .evaluating import query_options, query_source, tell_auto, verdict
 from .output import json_option, open_project, print_json, print_table, say
-
-if TYPE_CHECKING:
-    from promptlib.evaluation.evaluating import Way
-    from promptlib.evaluation.intervals import Difference
-    from promptlib.evaluation.tuning import Tuning
 
 SHOWN = 10
 """Ways of choosing that the table shows, of those that were tried."""
@@ -62,7 +57,7 @@ def tune(
         project, template, store=store, strategies=strategies, ks=ks, budgets=budgets,
         queries=source, inputs=values,
     )  # fmt: skip
-    recorded = False if dry_run else record(project, found)
+    recorded = None if dry_run else record(project, found)
     written = write and write_winner(project, found)
     if as_json:
         print_json(found.to_dict() | {"recorded": recorded, "written": written})
@@ -70,21 +65,7 @@ def tune(
         print_table(*table_of(found.tried[:SHOWN], found.yardstick))
     chose, judged = found.queries
     say(f"{chose} queries chose among {len(found.tried)} ways, {judged} others judged")
-    say(_verdict("best", found.winner, found.gain, f"{found.current} as it is", found))
-    best = found.for_auto[-1].way
-    say(_verdict("auto", best, found.auto_gain, "the built-in default", found))
-    if not dry_run:
-        say(f"store {found.store}: auto is {best.strategy if recorded else 'the built-in default'}")
+    say(verdict("best", found.winner, found.gain, f"{found.current} as it is", found))
+    tell_auto(found, recorded)
     if write:
         say(f"{template}: {'written' if written else 'left as it was'}")
-
-
-def _verdict(what: str, way: Way, gain: Difference | None, over: str, found: Tuning) -> str:
-    """Say whether the best way is clearly better than another."""
-    if gain is None:
-        return f"{what}: keep {over}"
-    measure = found.yardstick.replace("_", " ")
-    difference = f"{measure} {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
-    if gain.low > 0:
-        return f"{what}: {way}; {difference} against {over}"
-    return f"{what}: keep {over}; {way} was best in the search, then {difference}: not clearly more"

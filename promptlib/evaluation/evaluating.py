@@ -18,14 +18,14 @@ from sqlalchemy import Connection
 
 from promptlib.building import Shortlist, build_prompt
 from promptlib.embedding.embedder import Embedder, Progress
-from promptlib.errors import ConfigError
+from promptlib.errors import BudgetError, ConfigError, TooFewExamplesError
 from promptlib.evaluation.measures import MEASURES, Shown, measure
 from promptlib.evaluation.questions import Question, Questions
 from promptlib.example import Example
 from promptlib.index.lexical import terms_of
 from promptlib.index.state import Candidates, State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
-from promptlib.prompt import Prompt
+from promptlib.prompt import PromptExample
 from promptlib.request import Request
 from promptlib.retrieval import Query
 from promptlib.selection.pool import Weights
@@ -100,6 +100,34 @@ class Evaluator:
                 report(done + 1, len(numbers))
         return [dict(zip(MEASURES, rows, strict=True)) for rows in table]
 
+    def shortlist(self, number: int, way: Way, depth: int) -> Shortlist:
+        """Find what a strategy may rank for a question."""
+        request, query = self.requests[number], self._queries[number]
+        question = self.questions.items[number]
+        settings = replace(
+            request.settings, strategy=way.strategy, k=depth, exclude_self=True, min_score=None,
+            seed=request.settings.seed + (number if way.strategy == "random" else 0),
+        )  # fmt: skip
+        found, _ = find_usable(
+            self.state, query, settings, self.fetch, self._allowed, question.gives_away
+        )
+        found = self.state.words_in(found, terms_of(query.text))
+        if (least := request.settings.min_score) is not None:
+            found = found.at(found.similarity >= least)
+        return Shortlist(
+            candidates=found, left_out=(), depth=depth, fetch=self.fetch,
+            labels=self.state.labels, volume=self.state.volume, store=self.index.store.name,
+            label_definitions=self.index.settings(self.state, self.connection).label_definitions,
+            rows=len(self.state), pending=self.state.pending, notes=(), origin={},
+        )  # fmt: skip
+
+    def fetch(self, keys: Sequence[int]) -> list[Example]:
+        """Read examples, each once."""
+        if missing := [key for key in keys if key not in self._examples]:
+            read = self.index.store.by_keys(missing, self.connection)
+            self._examples.update(zip(missing, read, strict=True))
+        return [self._examples[key] for key in keys]
+
     # -- parts -----------------------------------------------------------------------------------
 
     @cached_property
@@ -112,10 +140,12 @@ class Evaluator:
         shortlists: dict[Any, Shortlist] = {}
         depth = max(SHORTLIST, *(way.k for way in ways))
         results = []
+        self._examples = {}
         for way in ways:
             kind = _kind(way.strategy)
             if kind not in shortlists:
-                shortlists[kind] = self._shortlist(number, way, depth)
+                shortlists[kind] = self.shortlist(number, way, depth)
+                self.fetch(shortlists[kind].candidates.keys.tolist())  # not part of the latency
             results.append(self._of_way(number, way, shortlists[kind]))
         return results
 
@@ -126,40 +156,27 @@ class Evaluator:
             request.settings, strategy=way.strategy, k=way.k, budget=budget, weights=way.weights
         )
         start = time.perf_counter()
-        prompt = build_prompt(
-            request.template, request.inputs, settings, shortlist, history=request.history
-        )
+        try:
+            prompt = build_prompt(
+                request.template, request.inputs, settings, shortlist, history=request.history
+            )
+        except (BudgetError, TooFewExamplesError):
+            nothing = shortlist.candidates.at(slice(0))
+            return measure(self._shown(number, way, nothing, ())) | {"failed": 1.0}
         passed = time.perf_counter() - start
-        shown = self._shown(number, way, shortlist.candidates, prompt)
+        shown = self._shown(number, way, shortlist.candidates, prompt.examples)
         found = measure(shown) | {"tokens": prompt.tokens, "latency_ms": passed * 1e3}
+        found["failed"] = 0.0
         if way.budget is not None:
             found["budget_use"] = prompt.tokens / (prompt.budget - prompt.reserve)
         return found
 
-    def _shortlist(self, number: int, way: Way, depth: int) -> Shortlist:
-        request, query = self.requests[number], self._queries[number]
-        question = self.questions.items[number]
-        settings = replace(
-            request.settings, strategy=way.strategy, k=depth, exclude_self=True, min_score=None,
-            seed=request.settings.seed + (number if way.strategy == "random" else 0),
-        )  # fmt: skip
-        found, _ = find_usable(
-            self.state, query, settings, self._fetch, self._allowed, question.gives_away
-        )
-        found = self.state.words_in(found, terms_of(query.text))
-        if (least := request.settings.min_score) is not None:
-            found = found.at(found.similarity >= least)
-        return Shortlist(
-            candidates=found, left_out=(), depth=depth, fetch=self._fetch,
-            labels=self.state.labels, volume=self.state.volume, store=self.index.store.name,
-            label_definitions=self.index.settings(self.state, self.connection).label_definitions,
-            rows=len(self.state), pending=self.state.pending, notes=(), origin={},
-        )  # fmt: skip
-
-    def _shown(self, number: int, way: Way, found: Candidates, prompt: Prompt) -> Shown:
+    def _shown(
+        self, number: int, way: Way, found: Candidates, examples: Sequence[PromptExample]
+    ) -> Shown:
         question = self.questions.items[number]
         places = {id: at for at, id in enumerate(found.ids.tolist())}
-        best_first = sorted(prompt.examples, key=lambda example: example.rank)
+        best_first = sorted(examples, key=lambda example: example.rank)
         at = np.array([places[example.id] for example in best_first], dtype=np.int64)
         return Shown(
             labels=[example.label for example in best_first],
@@ -178,13 +195,6 @@ class Evaluator:
     def _same(self, question: Question) -> int:
         mine = question.from_store and question.example.id not in self.questions.held_out
         return self._classes[question.label] - mine
-
-    def _fetch(self, keys: Sequence[int]) -> list[Example]:
-        """Read examples, each once."""
-        if missing := [key for key in keys if key not in self._examples]:
-            read = self.index.store.by_keys(missing, self.connection)
-            self._examples.update(zip(missing, read, strict=True))
-        return [self._examples[key] for key in keys]
 
 
 def _kind(strategy: str) -> str:

@@ -29,6 +29,7 @@ MEASURES: Mapping[str, str] = {
     "examples": "examples shown",
     "tokens": "tokens of the whole prompt",
     "budget_use": "tokens as a share of the budget less the reserve",
+    "failed": "share of queries whose prompt can't be built within the budget; they count as wrong",
     "latency_ms": "choosing, fitting and rendering, without embedding and search",
 }
 

@@ -21,6 +21,7 @@ HEADS = {
     "examples": "shown",
     "tokens": "tokens",
     "budget_use": "use",
+    "failed": "failed",
     "latency_ms": "ms",
 }
 """Measure -> the head of its column."""
@@ -32,6 +33,8 @@ def table_of(outcomes: Sequence[Outcome], main: str) -> tuple[list[str], list[li
     Measures that are defined nowhere are left out.
     """
     known = [name for name in MEASURES if any(name in each.estimates for each in outcomes)]
+    if not any(each.estimates["failed"].value for each in outcomes):
+        known.remove("failed")
     heads = ["strategy", "k", "budget"]
     for name in known:
         heads.append(HEADS[name])

@@ -28,7 +28,7 @@ from promptlib.store.settings import Tuned
 from promptlib.store.tuning import save_tuned
 from promptlib.templating.rewriting import with_settings
 
-KS = (2, 4, 8, 16)
+KS = (1, 2, 4, 8, 16)
 """Numbers of examples that are tried unless others are named."""
 
 FINALISTS = 3
@@ -129,8 +129,9 @@ def tune(
 ) -> Tuning:
     """Search strategy, k, budget and weights on one half of the queries, judge on the other.
 
-    The winner has the best vote accuracy (of texts, output similarity); label hit and then fewer
-    tokens break ties. Nothing is recorded or written. Raises what `evaluate` does.
+    The winner has the best vote accuracy (of texts, output similarity); label hit breaks ties, then
+    the smaller k and the simpler strategy. Nothing is recorded or written. Raises what `evaluate`
+    does.
     """
     with open_evaluator(project, template, store, queries, inputs, options) as (evaluator, current):
         names = [AUTO if strategy_name(name) == "auto" else name for name in strategies]
@@ -231,15 +232,14 @@ def _variants(ranked: Sequence[Way], current: Way) -> Iterator[Way]:
 
 
 def _ranked(tried: Mapping[Way, Values], yardstick: str) -> list[Way]:
-    """Order ways by the yardstick, then label hit, then fewer tokens."""
+    """Order ways by the yardstick, then label hit; of equals the shortest and simplest is first."""
 
-    def key(way: Way) -> tuple[float, float, float]:
-        value, hit, tokens = (
-            _mean(tried[way][name]) for name in (yardstick, "label_hit", "tokens")
-        )
-        return value, hit, -tokens
+    def key(way: Way) -> tuple[float, float, float, float, int, int]:
+        value, hit = (_mean(tried[way][name]) for name in (yardstick, "label_hit"))
+        told = len(way.weights.changed())
+        return -value, -hit, way.k, way.budget or 0, STRATEGIES.index(way.strategy), told
 
-    return sorted(tried, key=key, reverse=True)
+    return sorted(tried, key=key)
 
 
 def _mean(values: NDArray[np.float64]) -> float:
