@@ -19,7 +19,7 @@ from common import median, save
 from promptlib.budget.fit import DropReason, example_values, fit_examples
 from promptlib.budget.greedy import best_of_three
 from promptlib.embedding.embedder import unit_rows
-from promptlib.selection.pool import TEMPERATURE, Gains, Pool, Weights
+from promptlib.selection.pool import VALUE_TEMPERATURE, Gains, Pool, Weights
 from promptlib.selection.sets import SETS
 from promptlib.selection.strategies import select_examples
 
@@ -39,7 +39,7 @@ def hard_instance(chance: random.Random) -> tuple[list[float], list[int], int]:
         return [0.9] + [0.9 - chance.uniform(0, 0.05)] * (n - 1), [50] + [9] * (n - 1), 0
     if kind == "ratio":  # value per token is the same for all
         costs = sorted((chance.randint(5, 60) for _ in range(n)), reverse=True)
-        return [0.9 + TEMPERATURE * float(np.log(c / costs[0])) for c in costs], costs, 0
+        return [0.9 + VALUE_TEMPERATURE * float(np.log(c / costs[0])) for c in costs], costs, 0
     if kind == "ties":
         scores = sorted((0.9 + chance.randint(-2, 2) * 1e-5 for _ in range(n)), reverse=True)
         return scores, [chance.randint(18, 22) for _ in range(n)], 0
@@ -93,7 +93,7 @@ def value_of(gains: Gains, ranks: Sequence[int]) -> float:
     top, left, total = float(gains.scores.max()), set(ranks), 0.0
     while left:
         step = max(left, key=lambda i: gains.scores[i])
-        total += float(np.exp((gains.scores[step] - top) / TEMPERATURE))
+        total += float(np.exp((gains.scores[step] - top) / VALUE_TEMPERATURE))
         gains.take(step)
         left.remove(step)
     return total

@@ -77,7 +77,10 @@ def query_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "-i", "-p", "--input", "inputs", multiple=True, metavar="NAME=VALUE",
             help="Fill an input that the queries don't.",
         ),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=0, show_default=True,
+            help="Of all that is drawn at random.",
+        ),
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)

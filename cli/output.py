@@ -59,15 +59,16 @@ def print_table(
     from rich.text import Text
 
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    between = 3 * len(widths)  # what rich puts between columns and at the edges
     console = Console(stderr=err)
     if free in columns:
         at = columns.index(free)
-        room = max(16, console.width - sum(widths) + widths[at] - 2 * len(widths) - 1)
+        room = max(16, console.width - sum(widths) + widths[at] - between)
         for line in lines:
             if cell_len(line[at]) > room:
                 line[at] = set_cell_size(line[at], room - 1) + "…"
         widths[at] = min(widths[at], room)
-    console.width = max(console.width, sum(widths) + 2 * len(widths) + 2)
+    console.width = max(console.width, sum(widths) + between)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
         right = bool(rows) and all(isinstance(row[number], int | float | None) for row in rows)

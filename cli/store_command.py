@@ -134,7 +134,8 @@ def stats(ctx: click.Context, name: str, k: int, as_json: bool) -> None:
     """
     from promptlib.hint import volume_hint
 
-    found = open_project(ctx).store(name).stats()
+    opened = open_project(ctx).store(name)
+    found, tuned = opened.stats(), opened.settings.tuned
     hint = volume_hint(found.volume, min(k, found.volume.rows))
     if as_json:
         print_json(
@@ -146,6 +147,7 @@ def stats(ctx: click.Context, name: str, k: int, as_json: bool) -> None:
                 "deleted": found.deleted,
                 "distinct": found.volume.distinct,
                 "classes": found.volume.classes,
+                "auto": tuned.model_dump() if tuned else None,
                 "hint": hint.to_dict() if hint else None,
             }
         )
@@ -158,6 +160,8 @@ def stats(ctx: click.Context, name: str, k: int, as_json: bool) -> None:
     if sizes:
         shown = sizes if len(sizes) <= 10 else [*sizes[:5], ("…", None), *sizes[-5:]]
         print_table(["label", "rows"], shown)
+    if tuned is not None:
+        say(f"auto: {tuned}")
     if hint is not None:
         say(f"hint: {hint}")
 

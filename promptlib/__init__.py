@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from promptlib.errors import TemplateNotFoundError as TemplateNotFoundError
     from promptlib.errors import TemplateSyntaxError as TemplateSyntaxError
     from promptlib.errors import TooFewExamplesError as TooFewExamplesError
+    from promptlib.evaluation.session import QuerySource as QuerySource
+    from promptlib.evaluation.session import evaluate as evaluate
+    from promptlib.evaluation.tuning import tune as tune
     from promptlib.example import Example as Example
     from promptlib.filtering import Where as Where
     from promptlib.index.vector import ExampleIndex as ExampleIndex
@@ -68,13 +71,16 @@ _HOMES = {
     "Pool": "selection.pool",
     "Project": "project",
     "Prompt": "prompt",
+    "QuerySource": "evaluation.session",
     "Template": "templating.template",
     "TemplateRegistry": "templating.registry",
     "TokenCounter": "budget.tokens",
     "Where": "filtering",
+    "evaluate": "evaluation.session",
     "fit_examples": "budget.fit",
     "open": "opening",
     "select_examples": "selection.strategies",
+    "tune": "evaluation.tuning",
 } | dict.fromkeys(_ERRORS, "errors")
 
 __all__ = sorted(["__version__", *_HOMES])

@@ -15,6 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.build_command import COLUMNS
 from cli.main import cli
 from tests.conftest import CHECKOUT, ROWS, TEMPLATE, write_rows
 from tests.test_huggingface import make_tokenizer
@@ -111,7 +112,7 @@ def test_build_formats(run: Run) -> None:
 
 def test_build_explains_on_stderr(run: Run) -> None:
     result = run("build", "tickets/route", "card", "--explain", "--budget", "110", "-k", "8")
-    assert "rank\tscore\tsimilarity\ttokens\tlabel\twhy\tid" in result.stderr
+    assert "\t".join(COLUMNS) in result.stderr
     assert "kept" in result.stderr and "over budget" in result.stderr
 
 
@@ -632,7 +633,7 @@ def test_options_do_what_they_say_and_touch_nothing_else(
     assert (root / "rows.bad.jsonl").read_text() == "precious"
     assert (root / "rows.bad-2.jsonl").exists()
     explained = run("build", "tickets/route", "I lost my card", "--explain").stderr
-    assert "rank\tscore\tsimilarity\ttokens" in explained
+    assert "\t".join(COLUMNS) in explained
 
 
 def test_help_that_cannot_be_written_is_one_line() -> None:

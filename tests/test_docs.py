@@ -137,6 +137,16 @@ def test_the_chatbot_of_the_guide_runs(
     assert empty[0] == 422
 
 
+def test_the_snippet_of_the_evaluation_guide_runs(real_root: Path, real_project: Project) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", blocks("python", guide("evaluation"))[0]], cwd=real_root,
+        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.strip().splitlines()
+    assert len(lines) == 4 and all("Estimate(value=" in line for line in lines)
+
+
 def test_many_prompts_of_the_guide(real_project: Project) -> None:
     scope: dict[str, Any] = {"project": real_project}
     exec(blocks("python", guide("chatbot"))[1], scope)

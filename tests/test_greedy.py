@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlib.budget.greedy import best_of_three
-from promptlib.selection.pool import TEMPERATURE, Floats, Gains
+from promptlib.selection.pool import VALUE_TEMPERATURE, Floats, Gains
 
 
 class Covering:
@@ -22,7 +22,7 @@ class Covering:
     @property
     def scores(self) -> Floats:
         new = np.array([len(points - self.have) for points in self.points], dtype=float)
-        return TEMPERATURE * np.log(np.maximum(new, 1e-9))
+        return VALUE_TEMPERATURE * np.log(np.maximum(new, 1e-9))
 
     def take(self, position: int) -> None:
         self.have |= self.points[position]

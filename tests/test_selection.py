@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from promptlib.embedding.embedder import unit_rows
 from promptlib.errors import ConfigError
 from promptlib.selection.ordering import ORDERS, order_examples
-from promptlib.selection.pool import FORBIDDEN, TEMPERATURE, Pool, Weights, fused, label_votes
+from promptlib.selection.pool import FORBIDDEN, VALUE_TEMPERATURE, Pool, Weights, fused, label_votes
 from promptlib.selection.sets import SETS
 from promptlib.selection.strategies import AUTO, STRATEGIES, select_examples
 
@@ -125,7 +125,7 @@ def test_dpp_multiplies_the_determinant_most(pool: Pool) -> None:
         if before < 1e-12:
             return 0.0  # they span all there is: whatever comes next
         factor = np.linalg.det(kernel[np.ix_(with_i, with_i)]) / before
-        return TEMPERATURE * np.log(max(factor, 1e-10)) if factor > 1e-6 else 0.0
+        return VALUE_TEMPERATURE * np.log(max(factor, 1e-10)) if factor > 1e-6 else 0.0
 
     positions = select_examples(pool, strategy="dpp").positions.tolist()
     for step, position in enumerate(positions):

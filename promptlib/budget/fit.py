@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from promptlib.budget.greedy import best_of_three, rank_order
 from promptlib.budget.knapsack import best_set
 from promptlib.errors import BudgetError, TooFewExamplesError
-from promptlib.selection.pool import FORBIDDEN, TEMPERATURE, Gains
+from promptlib.selection.pool import FORBIDDEN, VALUE_TEMPERATURE, Gains
 
 JOIN_SLACK = 2
 """Tokens that joining texts may save or cost per example: byte-pair counts don't add up."""
@@ -87,9 +87,9 @@ def fit_examples(
 
 
 def example_values(scores: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn scores into values: exp((score - best) / TEMPERATURE)."""
+    """Turn scores into values: exp((score - best) / VALUE_TEMPERATURE)."""
     array = np.asarray(scores, dtype=np.float64)
-    return np.exp((array - array.max(initial=-np.inf)) / TEMPERATURE) if len(array) else array
+    return np.exp((array - array.max(initial=-np.inf)) / VALUE_TEMPERATURE) if len(array) else array
 
 
 @dataclass

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from promptlib.selection.pool import TEMPERATURE, Gains
+from promptlib.selection.pool import VALUE_TEMPERATURE, Gains
 
 
 def best_of_three(
@@ -62,7 +62,7 @@ def _walk(
     waiting = np.ones(len(price), dtype=bool)
     stages: list[Choice] = [(0.0, [])]
     while len(chosen) < k:
-        values = np.exp((gains.scores - best) / TEMPERATURE)
+        values = np.exp((gains.scores - best) / VALUE_TEMPERATURE)
         open_ = waiting & (price <= room) & (values > 0)
         if not open_.any():
             break
@@ -86,7 +86,7 @@ def _cheapest(start: Callable[[], Gains], price: NDArray[np.int64], min_k: int) 
         if len(chosen) == min_k:
             break
         if gains.scores[step] > -np.inf:
-            total += float(np.exp((gains.scores[step] - best) / TEMPERATURE))
+            total += float(np.exp((gains.scores[step] - best) / VALUE_TEMPERATURE))
             chosen.append(step)
             gains.take(step)
     return total, chosen

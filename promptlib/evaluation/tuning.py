@@ -130,7 +130,7 @@ def tune(
     """Search strategy, k, budget and weights on one half of the queries, judge on the other.
 
     The winner has the best vote accuracy (of texts, output similarity); label hit breaks ties, then
-    the smaller k and the simpler strategy. Nothing is recorded or written. Raises what `evaluate`
+    the simpler strategy and the smaller k. Nothing is recorded or written. Raises what `evaluate`
     does.
     """
     with open_evaluator(project, template, store, queries, inputs, options) as (evaluator, current):
@@ -232,12 +232,12 @@ def _variants(ranked: Sequence[Way], current: Way) -> Iterator[Way]:
 
 
 def _ranked(tried: Mapping[Way, Values], yardstick: str) -> list[Way]:
-    """Order ways by the yardstick, then label hit; of equals the shortest and simplest is first."""
+    """Order ways by the yardstick, then label hit; of equals the simplest and shortest is first."""
 
-    def key(way: Way) -> tuple[float, float, float, float, int, int]:
+    def key(way: Way) -> tuple[float, float, int, int, int, int]:
         value, hit = (_mean(tried[way][name]) for name in (yardstick, "label_hit"))
         told = len(way.weights.changed())
-        return -value, -hit, way.k, way.budget or 0, STRATEGIES.index(way.strategy), told
+        return -value, -hit, STRATEGIES.index(way.strategy), told, way.k, way.budget or 0
 
     return sorted(tried, key=key)
 

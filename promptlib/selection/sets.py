@@ -11,6 +11,7 @@ from promptlib.selection.pool import (
     DIGITS,
     FORBIDDEN,
     TEMPERATURE,
+    VALUE_TEMPERATURE,
     Floats,
     Gains,
     Pool,
@@ -55,7 +56,7 @@ class _Dpp:
 
     The kernel is r_i * (1 + cosine_ij) / 2 * r_j with r = exp(hybrid's score / (2 * 0.1)), as in
     CEIL (Ye et al. 2023) but for the score, there the cosine. A candidate adds the logarithm of
-    the factor by which it multiplies the determinant; the score is that times TEMPERATURE.
+    the factor by which it multiplies the determinant; the score is that times VALUE_TEMPERATURE.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -79,7 +80,7 @@ class _Dpp:
         self._score()
 
     def _score(self) -> None:
-        self.scores = (TEMPERATURE * np.log(np.maximum(self._left, NOTHING))).round(DIGITS)
+        self.scores = (VALUE_TEMPERATURE * np.log(np.maximum(self._left, NOTHING))).round(DIGITS)
 
 
 class _Coverage:
@@ -168,7 +169,7 @@ class _Diverse:
 
     A candidate adds what it shortens the mean distance of all candidates to the nearest taken one
     by (Lin and Bilmes 2012: monotone submodular, so taking the best each time is within 1 - 1/e of
-    the best set). The score is the logarithm of that times TEMPERATURE.
+    the best set). The score is the logarithm of that times VALUE_TEMPERATURE.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -184,7 +185,7 @@ class _Diverse:
         if not len(self._nearest):
             return np.zeros(0)
         shortened = np.maximum(self._likeness - self._nearest, 0).mean(axis=1, dtype=np.float64)
-        scores: Floats = (TEMPERATURE * np.log(np.maximum(shortened, NOTHING))).round(DIGITS)
+        scores: Floats = (VALUE_TEMPERATURE * np.log(np.maximum(shortened, NOTHING))).round(DIGITS)
         return scores
 
 

@@ -43,6 +43,15 @@ class Tuned(Strict):
     """The fingerprint of the embedder: with another one the measurement says nothing."""
     at: str
 
+    def __str__(self) -> str:
+        told = "".join(f" {name}={value:g}" for name, value in self.weights.items())
+        measure = self.measure.replace("_", " ")
+        return (
+            f"{self.strategy}{told}; {measure} {self.difference:+.3f} ({self.low:+.3f} to "
+            f"{self.high:+.3f}) over {self.over} at k {self.k}, on {self.queries} queries, "
+            f"{self.at[:10]}"
+        )
+
 
 class StoreSettings(Strict):
     """Describes a store: all that `store.toml` can say.
