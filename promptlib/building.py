@@ -17,7 +17,7 @@ from promptlib.errors import BudgetError
 from promptlib.example import Example
 from promptlib.explaining import Explanation, LeftOut
 from promptlib.hint import Volume, volume_hint
-from promptlib.index.state import Candidates
+from promptlib.index.candidates import Candidates
 from promptlib.message import turns_of
 from promptlib.prompt import Prompt
 from promptlib.selection.ordering import order_examples

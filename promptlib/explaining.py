@@ -9,7 +9,7 @@ from typing import Any
 
 from promptlib.budget.fit import DropReason, Fit, example_values
 from promptlib.example import Example
-from promptlib.index.state import Candidates
+from promptlib.index.candidates import Candidates
 from promptlib.prompt import DroppedExample, PromptExample
 from promptlib.selection.pool import FORBIDDEN, Pool, Ranking, label_votes
 

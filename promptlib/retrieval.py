@@ -11,8 +11,9 @@ from promptlib.building import pool_of
 from promptlib.embedding.embedder import Vectors
 from promptlib.example import Example
 from promptlib.filtering import Where
+from promptlib.index.candidates import Candidates
 from promptlib.index.lexical import terms_of
-from promptlib.index.state import Candidates, Mask, State
+from promptlib.index.state import Mask, State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.selection.pool import Strategy
 from promptlib.selection.strategies import BY_MEANING, QUERY_FREE, select_examples
@@ -44,12 +45,12 @@ def find_candidates(
     near = state.nearest(query.vector, depth, allowed)
     if strategy in BY_MEANING:
         return near
-    terms = terms_of(query.text)
-    words = state.word_scores(terms)
+    known = state.known_terms(terms_of(query.text))
+    words = state.word_scores(known)
     both = np.union1d(near.positions, state.matching(words, depth, allowed))
     found = state.scored(both, query.vector, words)
     needs_words = strategy == "coverage" or callable(strategy)
-    return state.words_in(found, terms) if needs_words else found
+    return state.words_in(found, known) if needs_words else found
 
 
 @dataclass(frozen=True)

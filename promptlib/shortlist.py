@@ -12,8 +12,9 @@ from promptlib.budget.fit import DropReason
 from promptlib.building import Shortlist
 from promptlib.example import Example
 from promptlib.explaining import LeftOut
+from promptlib.index.candidates import Candidates
 from promptlib.index.lexical import terms_of
-from promptlib.index.state import Candidates, Mask, State
+from promptlib.index.state import Mask, State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.retrieval import Query, find_candidates
 from promptlib.selection.pool import Weights
@@ -92,7 +93,7 @@ def find_usable(
     while True:
         found = find_candidates(state, query, settings.strategy, depth, settings.seed, allowed)
         if settings.explain and settings.strategy in NO_WORDS:
-            found = state.with_word_scores(found, terms_of(query.text))
+            found = state.with_word_scores(found, state.known_terms(terms_of(query.text)))
         own = _own(found, query, settings)
         if hides is not None:
             own = own | hides(found)

@@ -49,7 +49,7 @@ def answers(index: ExampleIndex, k: int = 10) -> list[object]:
         short = index.allowed(state, connection, Where.parse(["output=x", "label!=b"]))
         for query in QUERIES:
             vector = index.embedder.embed([query], kind="query")[0]
-            words = state.word_scores(terms_of(query))
+            words = state.word_scores(state.known_terms(terms_of(query)))
             for mask in (None, labelled, short):
                 near = state.nearest(vector, k, mask)
                 given += [near.ids.tolist(), near.labels.tolist(), near.similarity.tolist()]

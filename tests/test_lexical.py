@@ -8,14 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlib.index.lexical import Postings, bm25_scores, terms_of, words_of
+from promptlib.index.lexical import (
+    Postings,
+    bm25_scores,
+    known_terms,
+    terms_of,
+    word_weights,
+    words_of,
+)
 
 texts = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=8).map(" ".join), max_size=12)
 
 
 def scores(query: str, rows: list[str], alive: list[bool] | None = None) -> np.ndarray:
     marks = np.array([True] * len(rows) if alive is None else alive, dtype=bool)
-    return bm25_scores(terms_of(query), [(Postings.of_texts(rows), marks)])
+    parts = [(Postings.of_texts(rows), marks)]
+    return bm25_scores(known_terms(terms_of(query), parts), parts)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +67,7 @@ def test_base_and_delta_score_as_one_index_of_the_living(
         (Postings.of_texts(rows[:cut]), marks[:cut]),
         (Postings.of_texts(rows[cut:]), marks[cut:]),
     ]
-    found = bm25_scores(terms_of("a b c b"), parts)[marks]
+    found = bm25_scores(known_terms(terms_of("a b c b"), parts), parts)[marks]
     fresh = scores("a b c b", [row for row, lives in zip(rows, alive, strict=True) if lives])
     assert found.tolist() == fresh.tolist()  # to the last bit
 
@@ -98,3 +106,33 @@ def test_an_empty_index_and_an_unknown_word() -> None:
     chance = random.Random(0)
     long = [" ".join(chance.choices("abc", k=50)) for _ in range(20)]
     assert (scores("a", long) > 0).all()
+
+
+@given(
+    st.lists(st.text("abc ", max_size=6), max_size=6), st.lists(st.text("abc ", max_size=6)),
+    st.text("abcd ", max_size=8), st.data(),
+)  # fmt: skip
+def test_rows_have_the_weights_of_their_words(
+    first: list[str], second: list[str], query: str, data: st.DataObject
+) -> None:
+    texts = [*first, *second]
+    marks = np.array(data.draw(st.lists(st.booleans(), min_size=len(texts), max_size=len(texts))))
+    marks = marks.astype(bool)
+    parts = [
+        (Postings.of_texts(first), marks[: len(first)]),
+        (Postings.of_texts(second), marks[len(first) :]),
+    ]
+    positions = np.flatnonzero(marks)[::-1]
+    known = known_terms(terms_of(query), parts)
+    weights = word_weights(known, parts, positions)
+    alive = [set(words_of(texts[at])) for at in positions]
+    words = [w for w in {*words_of(query)} if any(w in row for row in alive)]
+    assert weights.shape == (len(positions), len(words)) and len(known) == len(words)
+    for row, has in zip(weights, alive, strict=True):
+        expected = [
+            np.log1p((len(alive) - n + 0.5) / (n + 0.5))
+            for w in words
+            if w in has
+            for n in [sum(w in other for other in alive)]
+        ]
+        assert sorted(row[row > 0]) == pytest.approx(sorted(expected))

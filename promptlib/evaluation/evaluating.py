@@ -22,8 +22,9 @@ from promptlib.errors import BudgetError, ConfigError, TooFewExamplesError
 from promptlib.evaluation.measures import MEASURES, Shown, measure
 from promptlib.evaluation.questions import Question, Questions
 from promptlib.example import Example
+from promptlib.index.candidates import Candidates
 from promptlib.index.lexical import terms_of
-from promptlib.index.state import Candidates, State
+from promptlib.index.state import State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.prompt import PromptExample
 from promptlib.request import Request
@@ -111,7 +112,7 @@ class Evaluator:
         found, _ = find_usable(
             self.state, query, settings, self.fetch, self._allowed, question.gives_away
         )
-        found = self.state.words_in(found, terms_of(query.text))
+        found = self.state.words_in(found, self.state.known_terms(terms_of(query.text)))
         if (least := request.settings.min_score) is not None:
             found = found.at(found.similarity >= least)
         return Shortlist(

@@ -14,7 +14,8 @@ from promptlib.errors import ConfigError
 from promptlib.example import Example, Recipe, retrieval_text
 from promptlib.files.reading import ExamplesFile
 from promptlib.files.source import open_source
-from promptlib.index.state import Candidates, Mask, State
+from promptlib.index.candidates import Candidates
+from promptlib.index.state import Mask, State
 from promptlib.index.vector import ExampleIndex
 from promptlib.message import message_text
 from promptlib.templating.template import Template

@@ -11,7 +11,7 @@ import hashlib
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -116,56 +116,65 @@ Part = tuple[Postings, NDArray[np.bool_]]
 """An index, and which of its rows are alive."""
 
 
-def bm25_scores(query: Counter[int], parts: Sequence[Part]) -> NDArray[np.float64]:
-    """Score all rows of all parts, one after the other, for the terms of a query; shape (n,).
+@dataclass(frozen=True)
+class KnownTerm:
+    """A term of a query that some row alive has."""
 
-    Each part is an index and which of its rows are alive: only those make the statistics. Rows
-    without any term of the query score 0. The sums are taken in one order, so that equal rows
-    score equal to the last bit, wherever they lie.
-    """
+    times: int
+    """In the query."""
+    rarity: float
+    """Its inverse document frequency, among the rows alive."""
+    postings: tuple[slice, ...]
+    """Where its rows are, in each part."""
+
+
+def known_terms(query: Counter[int], parts: Sequence[Part]) -> list[KnownTerm]:
+    """Look up the terms of a query, in one order, so that sums over them are always the same."""
     alive_rows = sum(int(alive.sum()) for _, alive in parts)
-    total = sum(int(postings.lengths[alive].sum()) for postings, alive in parts)
-    mean = total / alive_rows if total else 1.0
-    scores = [np.zeros(len(alive)) for _, alive in parts]
-    for times, rarity, found in _known_terms(query, parts):
-        for (postings, _), at, score in zip(parts, found, scores, strict=True):
-            rows, counts = postings.rows[at], postings.counts[at]
-            stretch = K1 * (1 - B + B * postings.lengths[rows] / mean)
-            score[rows] += times * rarity * (counts / (counts + stretch))
-    return np.concatenate(scores)
-
-
-def word_weights(
-    query: Counter[int], parts: Sequence[Part], positions: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Give rows the inverse document frequency of each term of a query that they have, else 0.
-
-    `positions` count through all parts, one after the other; the shape is (positions, terms), of
-    the terms that any row has.
-    """
-    columns = [np.zeros((len(positions), 0))]
-    for _, rarity, found in _known_terms(query, parts):
-        column, start = np.zeros((len(positions), 1)), 0
-        for (postings, alive), at in zip(parts, found, strict=True):
-            rows = postings.rows[at]  # sorted
-            if len(rows):
-                near = rows[np.searchsorted(rows, positions - start).clip(max=len(rows) - 1)]
-                column[near == positions - start] = rarity
-            start += len(alive)
-        columns.append(column)
-    return np.hstack(columns)
-
-
-def _known_terms(
-    query: Counter[int], parts: Sequence[Part]
-) -> Iterator[tuple[int, float, list[slice]]]:
-    """Go through the terms that any row alive has: times in the query, rarity, where they are."""
-    alive_rows = sum(int(alive.sum()) for _, alive in parts)
+    known = []
     for term, times in sorted(query.items()):
-        found = [postings.of(term) for postings, _ in parts]
+        found = tuple(postings.of(term) for postings, _ in parts)
         having = sum(
             int(np.count_nonzero(alive[postings.rows[at]]))
             for (postings, alive), at in zip(parts, found, strict=True)
         )
         if having:
-            yield times, float(np.log1p((alive_rows - having + 0.5) / (having + 0.5))), found
+            rarity = float(np.log1p((alive_rows - having + 0.5) / (having + 0.5)))
+            known.append(KnownTerm(times, rarity, found))
+    return known
+
+
+def bm25_scores(known: Sequence[KnownTerm], parts: Sequence[Part]) -> NDArray[np.float64]:
+    """Score all rows of all parts, one after the other, for the terms of a query; shape (n,).
+
+    Only rows alive make the statistics. Rows without any of the terms score 0. Equal rows score
+    equal to the last bit, wherever they lie.
+    """
+    alive_rows = sum(int(alive.sum()) for _, alive in parts)
+    total = sum(int(postings.lengths[alive].sum()) for postings, alive in parts)
+    mean = total / alive_rows if total else 1.0
+    scores = [np.zeros(len(alive)) for _, alive in parts]
+    for term in known:
+        for (postings, _), at, score in zip(parts, term.postings, scores, strict=True):
+            rows, counts = postings.rows[at], postings.counts[at]
+            stretch = K1 * (1 - B + B * postings.lengths[rows] / mean)
+            score[rows] += term.times * term.rarity * (counts / (counts + stretch))
+    return np.concatenate(scores)
+
+
+def word_weights(
+    known: Sequence[KnownTerm], parts: Sequence[Part], positions: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Give rows the rarity of each term that they have, else 0; shape (positions, terms).
+
+    `positions` count through all parts, one after the other.
+    """
+    weights, start = np.zeros((len(positions), len(known))), 0
+    for part, (postings, alive) in enumerate(parts):
+        for column, term in enumerate(known):
+            rows = postings.rows[term.postings[part]]  # sorted
+            if len(rows):
+                near = rows[np.searchsorted(rows, positions - start).clip(max=len(rows) - 1)]
+                weights[near == positions - start, column] = term.rarity
+        start += len(alive)
+    return weights

@@ -6,7 +6,7 @@ A State never changes. Catching up makes the next one, so readers need no lock.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from promptlib.embedding.embedder import Vectors
 from promptlib.hint import Volume
 from promptlib.index.base import Base, Origin, Rows
-from promptlib.index.lexical import Part, bm25_scores, word_weights
-from promptlib.store.vectors import Halves
+from promptlib.index.candidates import Candidates
+from promptlib.index.lexical import KnownTerm, Part, bm25_scores, known_terms, word_weights
+from promptlib.index.lots import lots
 
 DIGITS = 5
 """Scores are rounded to this many digits and ties break by id, so that threads, batches and
@@ -30,52 +31,6 @@ MARGIN = 16
 Mask = NDArray[np.bool_]
 Positions = NDArray[np.int64]
 """Of rows in a State: those of the base, then those of the delta."""
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Rows that a search found, as parallel arrays, nearest first."""
-
-    positions: NDArray[np.int64]
-    """Where the rows lie in their State."""
-    keys: NDArray[np.int64]
-    ids: NDArray[np.str_]
-    labels: NDArray[np.object_]  # str, or None
-    similarity: NDArray[np.float64]
-    """The cosine with the query, rounded to DIGITS."""
-    lexical: NDArray[np.float64]
-    """The BM25 score for the query, rounded to DIGITS; 0 where no word is shared."""
-    vectors: Halves
-    texts: NDArray[np.uint64]
-    """The hash of each row's text for retrieval, its first 64 bits: equal for equal texts."""
-    words: NDArray[np.float64]
-    """The weight of each of the query's words where the row has it, (n, words); see `words_in`."""
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def at(self, positions: Any) -> Candidates:
-        """Keep those at these positions, in this order."""
-        return Candidates(
-            self.positions[positions], self.keys[positions], self.ids[positions],
-            self.labels[positions], self.similarity[positions], self.lexical[positions],
-            self.vectors[positions], self.texts[positions], self.words[positions],
-        )  # fmt: skip
-
-    @classmethod
-    def none(cls, dim: int = 0) -> Candidates:
-        """No candidates."""
-        return cls(
-            positions=np.zeros(0, np.int64),
-            keys=np.zeros(0, np.int64),
-            ids=np.zeros(0, np.str_),
-            labels=np.zeros(0, object),
-            similarity=np.zeros(0),
-            lexical=np.zeros(0),
-            vectors=np.zeros((0, dim), np.float16),
-            texts=np.zeros(0, np.uint64),
-            words=np.zeros((0, 0)),
-        )
 
 
 @dataclass(frozen=True)
@@ -137,17 +92,20 @@ class State:
         return positions
 
     def sample(self, query: Vectors, k: int, seed: int, allowed: Mask | None = None) -> Candidates:
-        """Draw k rows at random, the same ones for the same seed."""
+        """Draw k rows at random, the same ones for the same seed, whatever the query; by id."""
         alive = np.flatnonzero(self.alive if allowed is None else self.alive & allowed)
-        return self.scored(self.draw(alive, k, seed), query)
+        found = self.scored(self.draw(alive, k, seed), query)
+        return found.at(np.argsort(found.ids))
 
     def draw(self, positions: Positions, k: int, seed: int) -> Positions:
-        """Draw k of these rows at random; the draw doesn't depend on where they happen to lie."""
-        by_id = positions[np.argsort(self._ids(positions))]
-        drawn: Positions = np.random.default_rng(seed).choice(
-            by_id, min(k, len(by_id)), replace=False
-        )
-        return drawn
+        """Draw k of these rows at random, by their texts, wherever they happen to lie."""
+        texts = self._gather(positions, self.base.rows.texts, self.delta.texts)
+        lots = lots(texts, seed)
+        if k < len(positions):
+            drawn = lots <= np.partition(lots, k)[k]  # all of a tie at the cut, which ids decide
+            positions, lots = positions[drawn], lots[drawn]
+        order = np.lexsort((self._ids(positions), lots))
+        return positions[order[:k]]
 
     def without(self, ids: Collection[str]) -> Mask:
         """Mark the rows that have none of these ids."""
@@ -173,17 +131,21 @@ class State:
         )
         return found.at(np.lexsort((found.ids, -found.similarity)))
 
-    def word_scores(self, terms: Counter[int]) -> NDArray[np.float64]:
+    def known_terms(self, terms: Counter[int]) -> list[KnownTerm]:
+        """Look up the terms of a query among the rows."""
+        return known_terms(terms, self._words)
+
+    def word_scores(self, known: Sequence[KnownTerm]) -> NDArray[np.float64]:
         """Score every row for the terms of a query by BM25, rounded to DIGITS."""
-        return bm25_scores(terms, self._words).round(DIGITS)
+        return bm25_scores(known, self._words).round(DIGITS)
 
-    def words_in(self, found: Candidates, terms: Counter[int]) -> Candidates:
+    def words_in(self, found: Candidates, known: Sequence[KnownTerm]) -> Candidates:
         """Add to candidates which of a query's terms they have, by inverse document frequency."""
-        return replace(found, words=word_weights(terms, self._words, found.positions))
+        return replace(found, words=word_weights(known, self._words, found.positions))
 
-    def with_word_scores(self, found: Candidates, terms: Counter[int]) -> Candidates:
+    def with_word_scores(self, found: Candidates, known: Sequence[KnownTerm]) -> Candidates:
         """Add the BM25 scores to candidates that were found without them."""
-        return replace(found, lexical=self.word_scores(terms)[found.positions])
+        return replace(found, lexical=self.word_scores(known)[found.positions])
 
     # -- facts -----------------------------------------------------------------------------------
 

@@ -26,10 +26,11 @@ from promptlib.index.base import (
     open_base,
     save_base,
 )
+from promptlib.index.candidates import Candidates
 from promptlib.index.delta import caught_up, no_rows
 from promptlib.index.lexical import Postings
 from promptlib.index.masks import Masks
-from promptlib.index.state import Candidates, Mask, State
+from promptlib.index.state import Mask, State
 from promptlib.store.settings import StoreSettings
 from promptlib.store.store import ExampleStore
 from promptlib.store.tables import examples, revisions, vectors

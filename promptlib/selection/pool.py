@@ -69,7 +69,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Pool:
-    """A shortlist as parallel arrays, nearest first."""
+    """A shortlist as parallel arrays, nearest first; for strategies without a query, by id."""
 
     similarity: Floats
     """The cosine of each candidate with the query, (n,)."""

@@ -1,0 +1,57 @@
+"""Rows that a search found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptlib.store.vectors import Halves
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Rows that a search found, as parallel arrays, nearest first."""
+
+    positions: NDArray[np.int64]
+    """Where the rows lie in their State."""
+    keys: NDArray[np.int64]
+    ids: NDArray[np.str_]
+    labels: NDArray[np.object_]  # str, or None
+    similarity: NDArray[np.float64]
+    """The cosine with the query, rounded to DIGITS."""
+    lexical: NDArray[np.float64]
+    """The BM25 score for the query, rounded to DIGITS; 0 where no word is shared."""
+    vectors: Halves
+    texts: NDArray[np.uint64]
+    """The hash of each row's text for retrieval, its first 64 bits: equal for equal texts."""
+    words: NDArray[np.float64]
+    """The weight of each of the query's words where the row has it, (n, words); see `words_in`."""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def at(self, positions: Any) -> Candidates:
+        """Keep those at these positions, in this order."""
+        return Candidates(
+            self.positions[positions], self.keys[positions], self.ids[positions],
+            self.labels[positions], self.similarity[positions], self.lexical[positions],
+            self.vectors[positions], self.texts[positions], self.words[positions],
+        )  # fmt: skip
+
+    @classmethod
+    def none(cls, dim: int = 0) -> Candidates:
+        """No candidates."""
+        return cls(
+            positions=np.zeros(0, np.int64),
+            keys=np.zeros(0, np.int64),
+            ids=np.zeros(0, np.str_),
+            labels=np.zeros(0, object),
+            similarity=np.zeros(0),
+            lexical=np.zeros(0),
+            vectors=np.zeros((0, dim), np.float16),
+            texts=np.zeros(0, np.uint64),
+            words=np.zeros((0, 0)),
+        )
