@@ -19,7 +19,7 @@ from promptlib.hint import Volume
 from promptlib.index.base import Base, Origin, Rows
 from promptlib.index.candidates import Candidates
 from promptlib.index.lexical import KnownTerm, Part, bm25_scores, known_terms, word_weights
-from promptlib.index.lots import lots
+from promptlib.index.lots import draw_lots
 
 DIGITS = 5
 """Scores are rounded to this many digits and ties break by id, so that threads, batches and
@@ -100,7 +100,7 @@ class State:
     def draw(self, positions: Positions, k: int, seed: int) -> Positions:
         """Draw k of these rows at random, by their texts, wherever they happen to lie."""
         texts = self._gather(positions, self.base.rows.texts, self.delta.texts)
-        lots = lots(texts, seed)
+        lots = draw_lots(texts, seed)
         if k < len(positions):
             drawn = lots <= np.partition(lots, k)[k]  # all of a tie at the cut, which ids decide
             positions, lots = positions[drawn], lots[drawn]
