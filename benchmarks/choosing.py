@@ -63,10 +63,10 @@ def rules(project, name, source):  # type: ignore[no-untyped-def]
     """Vote accuracy and label hit of the exact fit, less those of the other rules."""
     counter = TokenCounter.for_encoding("o200k_base")
     figures = {}
-    with open_evaluator(project, None, name, source) as (evaluator, way):
+    with open_evaluator(project, None, name, source) as evaluator:
         cases = []
         for number, question in enumerate(evaluator.questions.items):
-            found = evaluator.shortlist(number, way, 64).candidates
+            found = evaluator.shortlist(number, evaluator.current, 64).candidates
             texts = [
                 counter.count(f"Input: {e.input}\nOutput: {e.output}\n\n")
                 for e in evaluator.fetch(found.keys.tolist())

@@ -16,10 +16,10 @@ from itertools import combinations
 import numpy as np
 from common import median, save
 
-from promptlib.budget.fit import DropReason, example_values, fit_examples
+from promptlib.budget.fit import DropReason, fit_examples
 from promptlib.budget.greedy import best_of_three
 from promptlib.embedding.embedder import unit_rows
-from promptlib.selection.pool import VALUE_TEMPERATURE, Gains, Pool, Weights
+from promptlib.selection.pool import VALUE_TEMPERATURE, Gains, Pool, Weights, example_values
 from promptlib.selection.sets import SETS
 from promptlib.selection.strategies import select_examples
 
@@ -93,7 +93,7 @@ def value_of(gains: Gains, ranks: Sequence[int]) -> float:
     top, left, total = float(gains.scores.max()), set(ranks), 0.0
     while left:
         step = max(left, key=lambda i: gains.scores[i])
-        total += float(np.exp((gains.scores[step] - top) / VALUE_TEMPERATURE))
+        total += float(example_values(gains.scores, top)[step])
         gains.take(step)
         left.remove(step)
     return total

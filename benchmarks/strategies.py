@@ -13,11 +13,11 @@ import numpy as np
 from common import STORE, median, prepared_project, queries, save
 
 import promptlib
-from promptlib.budget.fit import example_values
 from promptlib.budget.knapsack import best_set
 from promptlib.building import pool_of
 from promptlib.index.lexical import terms_of
 from promptlib.retrieval import Query, find_candidates
+from promptlib.selection.pool import example_values
 from promptlib.selection.strategies import STRATEGIES, select_examples
 
 

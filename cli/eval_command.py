@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from .build_command import read_inputs
-from .evaluating import query_options, query_source
+from .evaluating import query_options, what_is_asked
 from .output import json_option, open_project, print_json, print_table, say
 
 
@@ -20,10 +19,8 @@ from .output import json_option, open_project, print_json, print_table, say
 @json_option
 @click.pass_context
 def eval(
-    ctx: click.Context, /, template: str | None, store: str | None, queries: str | None,
-    holdout: float | None, sample: int | None, strategies: list[str], ks: list[int],
-    budgets: list[int], inputs: tuple[str, ...], seed: int, png: str | None, html: str | None,
-    as_json: bool,
+    ctx: click.Context, /, template: str | None, png: str | None, html: str | None, as_json: bool,
+    **told: Any,
 ) -> None:  # fmt: skip
     """Measure how well examples are chosen, on queries whose answers are known.
 
@@ -40,25 +37,22 @@ def eval(
     from promptlib.evaluation.session import evaluate
     from promptlib.evaluation.showing import page_of, picture_of, table_of
     from promptlib.files.writing import replacing
+    from promptlib.reporting.pictures import check_pictures
 
-    if template is None and store is None:
-        raise click.UsageError("name a TEMPLATE, or a store with --store")
-    source = query_source(queries, holdout, sample, seed)
+    if png is not None or html is not None:
+        check_pictures()
+    for out in filter(None, (png, html)):
+        if not Path(out).absolute().parent.is_dir() or Path(out).is_dir():
+            raise click.ClickException(f"can't write {out}: no such folder, or it is one")
     project = open_project(ctx, unit="query")
-    values: dict[str, Any] = read_inputs(
-        inputs, project.registry.get(template) if template else None
-    )
-    evaluation = evaluate(
-        project, template, store=store, strategies=strategies, ks=ks, budgets=budgets,
-        queries=source, inputs=values,
-    )  # fmt: skip
-    for file, made in ((png, picture_of), (html, page_of)):
-        if file is not None:
-            data = made(evaluation)
-            with replacing(Path(file)) as out:
-                out.write(data if isinstance(data, bytes) else data.encode())
+    evaluation = evaluate(project, template, **what_is_asked(project, template, told))
     if as_json:
         print_json(evaluation.to_dict())
     else:
         print_table(*table_of(evaluation.outcomes, evaluation.yardstick))
+    for file, made in ((png, picture_of), (html, page_of)):
+        if file is not None:
+            data = made(evaluation)
+            with replacing(Path(file)) as written:
+                written.write(data if isinstance(data, bytes) else data.encode())
     say(f"{evaluation.source}; {evaluation.note}")

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .build_command import read_inputs
 from .output import say
+from .selecting import read_pair, read_strategy
 
 if TYPE_CHECKING:
     from promptlib.evaluation.evaluating import Way
     from promptlib.evaluation.intervals import Difference
-    from promptlib.evaluation.session import QuerySource
     from promptlib.evaluation.tuning import Tuning
+    from promptlib.project import Project
 
 
 def listed(kind: Callable[[str], Any], what: str) -> Callable[..., list[Any]]:
@@ -53,6 +55,11 @@ def query_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Queries with answers, in the form of examples: JSONL, CSV, TSV or Parquet.",
         ),
         click.option(
+            "--map", "pairs", multiple=True, metavar="KEY=NAME",
+            help="Of --queries: take input, output, label from the file's NAME.",
+        ),
+        click.option("--charset", help="Of --queries: cp1252, latin-1 ...  [default: utf-8]"),
+        click.option(
             "--holdout", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="SHARE",
             help="Keep this share of the store back as queries.",
         ),
@@ -63,7 +70,7 @@ def query_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--strategy", "strategies", multiple=True, metavar="NAME,...",
-            callback=listed(str, "names"), help="Which strategies; all by default.",
+            callback=listed(read_strategy, "names"), help="Which strategies; all by default.",
         ),
         click.option(
             "-k", "ks", multiple=True, metavar="N,...",
@@ -87,19 +94,33 @@ def query_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def query_source(
-    queries: str | None, holdout: float | None, sample: int | None, seed: int
-) -> QuerySource:
-    """Read where queries come from."""
+def what_is_asked(project: Project, template: str | None, told: dict[str, Any]) -> dict[str, Any]:
+    """Make the arguments of `evaluate` and `tune` from the options of `query_options`."""
     from promptlib.evaluation.session import QuerySource
 
-    if queries is not None and holdout is not None:
+    if template is None and told["store"] is None:
+        raise click.UsageError("name a TEMPLATE, or a store with --store")
+    if told["queries"] is not None and told["holdout"] is not None:
         raise click.UsageError("give --queries or --holdout, not both")
-    return QuerySource(queries, holdout, sample, seed)
+    loaded = project.registry.get(template) if template is not None else None
+    return {
+        "store": told["store"],
+        "strategies": told["strategies"],
+        "ks": told["ks"],
+        "budgets": told["budgets"],
+        "inputs": read_inputs(told["inputs"], loaded),
+        "queries": QuerySource(
+            told["queries"], told["holdout"], told["sample"], told["seed"],
+            dict(map(read_pair, told["pairs"])), told["charset"],
+        ),
+    }  # fmt: skip
 
 
 def tell_auto(found: Tuning, recorded: bool | None) -> None:
     """Say what a search means for the store's `auto`; None where nothing was recorded."""
+    if not found.for_auto:
+        say("auto: left as it is, since the template asks no query")
+        return
     best = found.for_auto[-1].way
     say(verdict("auto", best, found.auto_gain, "the built-in default", found))
     if recorded is not None:
@@ -112,6 +133,6 @@ def verdict(what: str, way: Way, gain: Difference | None, over: str, found: Tuni
         return f"{what}: keep {over}"
     measure = found.yardstick.replace("_", " ")
     difference = f"{measure} {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
-    if gain.low > 0:
+    if gain.is_gain:
         return f"{what}: {way}; {difference} against {over}"
     return f"{what}: keep {over}; {way} was best in the search, then {difference}: not clearly more"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .output import json_option, open_project, print_json, print_table, say
+from .selecting import read_pair
 
 if TYPE_CHECKING:
     from promptlib.project import Project
@@ -71,8 +72,10 @@ def import_(
         bad_rows = _beside(file)
     if bad_rows is not None and not skip_bad:
         raise click.UsageError("--bad-rows goes with --skip-bad")
+    if tune and options["dry_run"]:
+        raise click.UsageError("--tune needs the rows that --dry-run doesn't import")
     source = sys.stdin.buffer if str(file) == "-" else file
-    rename = dict(_pair(pair) for pair in pairs)
+    rename = dict(map(read_pair, pairs))
     if len(rename) < len(pairs):
         raise click.UsageError("--map gives one KEY twice")
     options |= {"rename": rename, "skip_bad": skip_bad, "bad_rows": bad_rows}
@@ -90,13 +93,18 @@ def import_(
 
 def _tune(project: Project, name: str) -> None:
     """Search for the store's best strategy at the default k, on rows left out one at a time."""
+    from promptlib.errors import ConfigError
     from promptlib.evaluation.tuning import record
     from promptlib.evaluation.tuning import tune as search
     from promptlib.settings import DEFAULT_K
 
     from .evaluating import tell_auto
 
-    found = search(project, store=name, ks=[DEFAULT_K])
+    try:
+        found = search(project, store=name, ks=[DEFAULT_K])
+    except ConfigError as error:  # the rows are in all the same
+        say(f"not tuned: {error}")
+        return
     tell_auto(found, record(project, found))
 
 
@@ -162,13 +170,6 @@ def export(
         return
     written = save_examples(rows, file, chosen)
     say(f"wrote {written:,} examples to {file}")
-
-
-def _pair(pair: str) -> tuple[str, str]:
-    key, equals, name = pair.partition("=")
-    if not (equals and key and name):
-        raise click.UsageError(f"--map {pair!r} is not KEY=NAME")
-    return key.strip(), name.strip()
 
 
 def _beside(file: Path) -> Path:

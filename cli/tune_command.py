@@ -6,9 +6,8 @@ from typing import Any
 
 import click
 
-from .build_command import read_inputs
-from .evaluating import query_options, query_source, tell_auto, verdict
-from .output import json_option, open_project, print_json, print_table, say
+from .evaluating import query_options, tell_auto, verdict, what_is_asked
+from .output import counted, json_option, open_project, print_json, print_table, say
 
 SHOWN = 10
 """Ways of choosing that the table shows, of those that were tried."""
@@ -20,14 +19,12 @@ SHOWN = 10
 @click.option(
     "--write", is_flag=True, help="Write the winner into TEMPLATE, if it is clearly better."
 )
-@click.option("--dry-run", is_flag=True, help="Record nothing for the store.")
+@click.option("--dry-run", is_flag=True, help="Change nothing: neither the store nor TEMPLATE.")
 @json_option
 @click.pass_context
 def tune(
-    ctx: click.Context, /, template: str | None, store: str | None, queries: str | None,
-    holdout: float | None, sample: int | None, strategies: list[str], ks: list[int],
-    budgets: list[int], inputs: tuple[str, ...], seed: int, write: bool, dry_run: bool,
-    as_json: bool,
+    ctx: click.Context, /, template: str | None, write: bool, dry_run: bool, as_json: bool,
+    **told: Any,
 ) -> None:  # fmt: skip
     """Search for the best way to choose examples, and judge it on queries it never saw.
 
@@ -44,27 +41,22 @@ def tune(
     from promptlib.evaluation.tuning import record, write_winner
     from promptlib.evaluation.tuning import tune as search
 
-    if template is None and store is None:
-        raise click.UsageError("name a TEMPLATE, or a store with --store")
     if write and template is None:
         raise click.UsageError("--write needs a TEMPLATE")
-    source = query_source(queries, holdout, sample, seed)
+    if write and dry_run:
+        raise click.UsageError("give --write or --dry-run, not both")
     project = open_project(ctx, unit="query")
-    values: dict[str, Any] = read_inputs(
-        inputs, project.registry.get(template) if template else None
-    )
-    found = search(
-        project, template, store=store, strategies=strategies, ks=ks, budgets=budgets,
-        queries=source, inputs=values,
-    )  # fmt: skip
+    if project.database.read_only and not dry_run:
+        raise click.ClickException("the project is read-only; --dry-run changes nothing")
+    found = search(project, template, **what_is_asked(project, template, told))
+    if not as_json:
+        print_table(*table_of(found.tried[:SHOWN], found.yardstick))
     recorded = None if dry_run else record(project, found)
     written = write and write_winner(project, found)
     if as_json:
-        print_json(found.to_dict() | {"recorded": recorded, "written": written})
-    else:
-        print_table(*table_of(found.tried[:SHOWN], found.yardstick))
+        print_json(found.to_dict() | {"recorded": bool(recorded), "written": written})
     chose, judged = found.queries
-    say(f"{chose} queries chose among {len(found.tried)} ways, {judged} others judged")
+    say(f"{counted(chose, 'query')} chose among {len(found.tried)} ways, {judged:,} others judged")
     say(verdict("best", found.winner, found.gain, f"{found.current} as it is", found))
     tell_auto(found, recorded)
     if write:

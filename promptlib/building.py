@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from importlib.metadata import version
 from typing import Any
@@ -127,8 +127,8 @@ class _Builder:
         shown = order_examples(fit.chosen, settings.order, settings.seed)
         rendered = self._render(fit.chosen, shared.turns)
         if settings.explain:
-            for rank in range(len(self.ranked)):
-                fit.costs.setdefault(rank, self._cost(rank))
+            missing = [rank for rank in range(len(self.ranked)) if rank not in fit.costs]
+            fit = replace(fit, costs=fit.costs | {rank: self._cost(rank) for rank in missing})
         left_out = self.shortlist.left_out if self.shortlist is not None else ()
         knows_words = settings.explain or settings.strategy not in NO_WORDS
         why = Explanation(self.found, self.pool, self.ranking, fit, left_out, knows_words)

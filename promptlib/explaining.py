@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from promptlib.budget.fit import DropReason, Fit, example_values
+from promptlib.budget.fit import DropReason, Fit
 from promptlib.example import Example
 from promptlib.index.candidates import Candidates
 from promptlib.prompt import DroppedExample, PromptExample
-from promptlib.selection.pool import FORBIDDEN, Pool, Ranking, label_votes
+from promptlib.selection.pool import FORBIDDEN, Pool, Ranking, example_values, label_votes
 
 LeftOut = Sequence[tuple[DropReason, Candidates]]
 """Rows that were found and may not be shown, by reason."""

@@ -30,7 +30,7 @@ class Candidate:
     posterior: float | None
     """The share of its label in the votes of all candidates; None without a label."""
     value: float | None
-    """What it is worth against the best, 1: exp((score - best) / VALUE_TEMPERATURE)."""
+    """What it is worth to the fit; the best is worth 1."""
 
     def _facts(self, tokens: int | None, why: str) -> dict[str, Any]:
         numbers = {name: getattr(self, name) for name in Candidate.__dataclass_fields__}

@@ -44,6 +44,11 @@ class Request:
         names = template.query_inputs
         if not names and self.settings.strategy in QUERY_FREE:
             return ""
+        if not names and not template.inputs:
+            raise InputsError(
+                f"template {template.name!r} has no input to choose examples by; the strategies "
+                f"{' and '.join(QUERY_FREE)} need none"
+            )
         if not names:
             raise InputsError(
                 f"template {template.name!r} doesn't say which input the examples are chosen "

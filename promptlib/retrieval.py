@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from promptlib.index.candidates import Candidates
 from promptlib.index.lexical import terms_of
 from promptlib.index.state import Mask, State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
-from promptlib.selection.pool import Strategy
-from promptlib.selection.strategies import BY_MEANING, QUERY_FREE, select_examples
+from promptlib.selection.pool import Strategy, Weights
+from promptlib.selection.strategies import AUTO, BY_MEANING, QUERY_FREE, STRATEGIES, select_examples
+from promptlib.store.settings import Tuned
 
 SAMPLE = 512
 """Rows of a store that `diverse` chooses from, drawn at random."""
@@ -53,6 +55,22 @@ def find_candidates(
     return state.words_in(found, known) if needs_words else found
 
 
+def chosen_strategy(
+    strategy: str | Strategy, asked: Mapping[str, Any], tuned: Tuned | None, fingerprint: str
+) -> tuple[str | Strategy, Weights]:
+    """Say what `auto` stands for: what was measured with this embedder, or the built-in default.
+
+    Weights that are asked for stand.
+    """
+    if strategy != "auto":
+        return strategy, Weights(**asked)
+    if tuned is None or tuned.embedder != fingerprint or tuned.strategy not in STRATEGIES:
+        return AUTO, Weights(**asked)
+    known = {spec.name for spec in fields(Weights)}
+    measured = {name: value for name, value in tuned.weights.items() if name in known}
+    return tuned.strategy, Weights(**{**measured, **asked})
+
+
 @dataclass(frozen=True)
 class Hit:
     """An example that a search found."""
@@ -79,9 +97,11 @@ def search_examples(
     with index.store.database.read() as connection:
         state = index.refresh(connection)
         allowed = index.allowed(state, connection, where) if where else None
+        tuned = index.settings(state, connection).tuned
+        strategy, weights = chosen_strategy(strategy, {}, tuned, state.origin.fingerprint)
         depth = max(SHORTLIST, k)
         found = find_candidates(state, Query(text, vector), strategy, depth, seed, allowed)
-        ranking = select_examples(pool_of(found, seed), strategy=strategy, depth=k)
+        ranking = select_examples(pool_of(found, seed, weights), strategy=strategy, depth=k)
         best = found.at(ranking.positions[:k])
         examples = index.store.by_keys(best.keys.tolist(), connection)
     parts = zip(

@@ -81,6 +81,8 @@ class Settings:
     """Of the budget less the reserve, for all examples."""
     strategy: str | Strategy
     weights: Weights
+    asked: Mapping[str, Any]
+    """Those of the weights that were named; `auto` leaves them as they are."""
     order: str
     seed: int
     budget: int
@@ -122,6 +124,7 @@ def resolve_settings(
         (encoding, model),
     ]
     model = next((named for _, named in levels if named is not None), None)
+    asked = {name: chosen[name] for name in _WEIGHTS if name in chosen}
     budget = chosen.get("budget", front.budget.tokens)
     if budget is None:
         budget = _window(model)
@@ -131,7 +134,8 @@ def resolve_settings(
         min_k=chosen["min_k"],
         max_example_tokens=chosen["max_example_tokens"],
         share=chosen["share"],
-        weights=Weights(**{name: chosen[name] for name in _WEIGHTS if name in chosen}),
+        weights=Weights(**asked),
+        asked=asked,
         strategy=chosen["strategy"],
         order=chosen["order"],
         seed=chosen["seed"],

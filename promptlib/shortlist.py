@@ -16,12 +16,11 @@ from promptlib.index.candidates import Candidates
 from promptlib.index.lexical import terms_of
 from promptlib.index.state import Mask, State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
-from promptlib.retrieval import Query, find_candidates
-from promptlib.selection.pool import Weights
-from promptlib.selection.strategies import AUTO, NO_WORDS, STRATEGIES
+from promptlib.retrieval import SAMPLE, Query, chosen_strategy, find_candidates
+from promptlib.selection.strategies import NO_WORDS
 from promptlib.settings import Settings
 from promptlib.store.settings import Tuned
-from promptlib.text import text_number
+from promptlib.text import canonical_json, text_number
 
 Fetch = Callable[[Sequence[int]], list[Example]]
 """Row keys -> their examples."""
@@ -68,16 +67,9 @@ def make_shortlist(
 
 
 def settled(settings: Settings, tuned: Tuned | None, fingerprint: str) -> Settings:
-    """Say what `auto` stands for: what was measured for the store with this embedder, if anything.
-
-    Weights that were asked for stand.
-    """
-    if settings.strategy != "auto":
-        return settings
-    if tuned is None or tuned.embedder != fingerprint or tuned.strategy not in STRATEGIES:
-        return replace(settings, strategy=AUTO)
-    weights = Weights(**{**tuned.weights, **settings.weights.changed()})
-    return replace(settings, strategy=tuned.strategy, weights=weights)
+    """Say what `auto` stands for, for one store."""
+    strategy, weights = chosen_strategy(settings.strategy, settings.asked, tuned, fingerprint)
+    return replace(settings, strategy=strategy, weights=weights)
 
 
 def find_usable(
@@ -92,8 +84,6 @@ def find_usable(
     wanted = depth = max(SHORTLIST, settings.k)
     while True:
         found = find_candidates(state, query, settings.strategy, depth, settings.seed, allowed)
-        if settings.explain and settings.strategy in NO_WORDS:
-            found = state.with_word_scores(found, state.known_terms(terms_of(query.text)))
         own = _own(found, query, settings)
         if hides is not None:
             own = own | hides(found)
@@ -107,8 +97,11 @@ def find_usable(
         depth *= 4
     kept = found.at(usable)
     if depth > wanted:
-        kept = kept.at(_best(kept, wanted))
-    if settings.min_score is not None:
+        kept = kept.at(_best(kept, SAMPLE if settings.strategy == "diverse" else wanted))
+    if settings.explain and settings.strategy in NO_WORDS:
+        known = state.known_terms(terms_of(query.text))
+        kept, found = (state.with_word_scores(part, known) for part in (kept, found))
+    if settings.min_score is not None and query.text:
         near_enough = kept.similarity >= settings.min_score
         far = kept.at(~near_enough)
         kept = kept.at(near_enough)
@@ -127,26 +120,20 @@ def _own(found: Candidates, query: Query, settings: Settings) -> Mask:
 def repeats(found: Candidates, fetch: Fetch) -> Mask:
     """Mark the rows that say what a row before them says: the same input and the same output."""
     marked = np.zeros(len(found), bool)
-    if len(np.unique(found.texts)) == len(found):
+    _, group, sizes = np.unique(found.texts, return_inverse=True, return_counts=True)
+    suspects = np.flatnonzero(sizes[group] > 1)
+    if not len(suspects):
         return marked
-    firsts: dict[tuple[int, str | None], list[int]] = {}
-    for at, pair in enumerate(zip(found.texts.tolist(), found.labels.tolist(), strict=True)):
-        firsts.setdefault(pair, []).append(at)
-    for (_, label), places in firsts.items():
-        if len(places) == 1:
-            continue
-        if label is not None:  # the label is the answer, or as good as it
-            marked[places[1:]] = True
-            continue
-        seen = list[object]()
-        for at, example in zip(places, fetch(found.keys[places].tolist()), strict=True):
-            marked[at] = example.output in seen
-            seen.append(example.output)
+    seen: set[str] = set()
+    for at, example in zip(suspects, fetch(found.keys[suspects].tolist()), strict=True):
+        said = canonical_json([example.input, example.output])
+        marked[at] = said in seen
+        seen.add(said)
     return marked
 
 
 def _best(found: Candidates, wanted: int) -> Mask:
-    """Mark the nearest and those that share most words."""
+    """Mark the first, and those that share most words."""
     by_words = np.empty(len(found), np.int64)
     by_words[np.argsort(-found.lexical, kind="stable")] = np.arange(len(found))
     best: Mask = (np.arange(len(found)) < wanted) | ((by_words < wanted) & (found.lexical > 0))

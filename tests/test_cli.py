@@ -142,7 +142,7 @@ def test_build_takes_typed_inputs_and_history(run: Run, root: Path, tmp_path: Pa
         (["build", "tickets/route", "x", "-i", "query"], ["is not NAME=VALUE"], 2),
         (["build", "tickets/route", "-i", "query=@/no/such"], ["can't read /no/such"], 1),
         (["build", "tickets/route", "x", "--encoding", "o200"], ["did you mean 'o200k_base'"], 1),
-        (["build", "tickets/route", "x", "--strategy", "best"], ["no strategy 'best'"], 1),
+        (["build", "tickets/route", "x", "--strategy", "best"], ["no strategy 'best'"], 2),
         (["search", "tikets", "x"], ["no store 'tikets'; did you mean 'tickets'"], 1),
         (["search", "tickets", " "], ["the query is empty"], 1),
         (["store", "show", "tickets", "nothing"], ["no example 'nothing'"], 1),

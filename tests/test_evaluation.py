@@ -1,7 +1,8 @@
 """Evaluate and tune: whole runs over stores whose best way is known."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,12 +13,12 @@ from click.testing import CliRunner
 
 import promptlib
 from cli.main import cli
-from promptlib.errors import ConfigError, InputsError, TemplateError
+from promptlib.errors import ConfigError, InputsError
 from promptlib.evaluation.evaluating import Way
 from promptlib.evaluation.questions import NEAR_DUPLICATE
 from promptlib.evaluation.session import QuerySource, evaluate, open_evaluator
 from promptlib.evaluation.showing import page_of, picture_of, table_of
-from promptlib.evaluation.tuning import record, tune, write_winner
+from promptlib.evaluation.tuning import _halves, record, tune, write_winner
 from promptlib.project import Project
 from promptlib.selection.pool import Weights
 from promptlib.selection.strategies import AUTO, STRATEGIES
@@ -71,7 +72,7 @@ def test_what_is_measured_is_what_build_shows(project: Project, queries: Path) -
 
 def test_a_row_is_never_shown_itself_nor_its_copies(project: Project) -> None:
     project.import_file("copies", write_rows(project.root / "c.jsonl", [*ROWS, *ROWS]))
-    with open_evaluator(project, None, "copies", QuerySource()) as (evaluator, _):
+    with open_evaluator(project, None, "copies", QuerySource()) as evaluator:
         assert len(evaluator.questions) == 2 * len(ROWS)
         for number, question in enumerate(evaluator.questions.items):
             for strategy in ("similar", "hybrid", "random", "diverse"):
@@ -84,11 +85,13 @@ def test_a_row_is_never_shown_itself_nor_its_copies(project: Project) -> None:
 
 def test_held_out_rows_are_shown_to_none(project: Project) -> None:
     source = QuerySource(holdout=0.4, seed=3)
-    with open_evaluator(project, "tickets/route", None, source) as (evaluator, way):
+    with open_evaluator(project, "tickets/route", None, source) as evaluator:
         held = {question.example.id for question in evaluator.questions.items}
         assert len(held) == 4
         for number in range(4):
-            assert not held & {*evaluator.shortlist(number, way, 64).candidates.ids.tolist()}
+            assert not held & {
+                *evaluator.shortlist(number, evaluator.current, 64).candidates.ids.tolist()
+            }
 
 
 def test_queries_of_texts_are_judged_by_their_outputs(project: Project) -> None:
@@ -129,6 +132,9 @@ def test_pages_and_pictures_say_it_all(project: Project, queries: Path) -> None:
         (["eval", "--store", "ticket"], "did you mean 'tickets'"),
         (["eval", "tickets/rout"], "did you mean 'tickets/route'"),
         (["eval", "tickets/route", "-i", "x=1"], "unknown input 'x'"),
+        (["eval", "tickets/route", "-i", "query=1"], "input 'query' is filled by the queries"),
+        (["eval", "tickets/route", "--map", "input"], "'input' is not KEY=NAME"),
+        (["tune", "tickets/route", "--write", "--dry-run"], "not both"),
         (["tune", "--store", "tickets", "--write"], "--write needs a TEMPLATE"),
     ],
 )
@@ -181,7 +187,7 @@ def test_conversations_are_filled_in_as_history(project: Project, write_template
         "{% for example in examples %}{% turns example %}{% endfor %}{% turns history %}"
         '{% message "user" %}{{ query }}{% endmessage %}'
     )
-    with open_evaluator(project, name, None, QuerySource()) as (evaluator, _):
+    with open_evaluator(project, name, None, QuerySource()) as evaluator:
         request, question = evaluator.requests[0], evaluator.questions.items[0]
         assert [m["content"] for m in request.history] == [
             question.example.input[0]["content"], "what about?",
@@ -205,7 +211,7 @@ def test_the_commands_speak_json_and_tables(root: Path, queries: Path) -> None:
     assert table.stdout.splitlines()[0].startswith("strategy\tk\tbudget\tlabel hit\tvote acc.")
     assert len(table.stdout.splitlines()) == 7 and "no language model was asked" in table.stderr
     assert png.stat().st_size > 10_000 and "<svg" in html.read_text()
-    tuned = json.loads(run("tune", "tickets/route", "--queries", str(queries), "--json").stdout)
+    tuned = json.loads(run("tune", "tickets/route", "--json").stdout)
     assert {"winner", "judged", "auto", "recorded", "written"} <= {*tuned} and not tuned["written"]
 
 
@@ -301,9 +307,10 @@ def test_tune_finds_balance_where_one_label_drowns_the_others(planted: Project) 
     assert found.moves_auto and record(planted, found)
     tuned = planted.store("drowned").settings.tuned
     assert tuned is not None and tuned.strategy == "balanced" and tuned.low > 0
-    assert planted.search("drowned", "where is it?", strategy="auto")
-    with open_evaluator(planted, None, "drowned", QuerySource()) as (_, now):
-        assert now == Way("balanced", 8, None, Weights(max_per_label=1))
+    labels = [hit.label for hit in planted.search("drowned", "where is it?", 5, strategy="auto")]
+    assert len({*labels}) == 5
+    with open_evaluator(planted, None, "drowned", QuerySource()) as evaluator:
+        assert evaluator.current == Way("balanced", 8, None, Weights(max_per_label=1))
 
 
 # -- what tune leaves behind -----------------------------------------------------------------------
@@ -342,84 +349,215 @@ def test_auto_follows_the_record_of_this_embedder_only(project: Project) -> None
 
 FRONT = """\
 ---
-description: x   # stays
-# above
 examples: {store: tickets, k: 4, lambda_mult: 0.1}   # beside
 inputs:
   query: {type: string}
 budget:
   tokens: 300   # the limit
-  reserve: 10
 ---
 {% for example in examples %}{{ example.input }} {{ example.output }}
 {% endfor %}{{ query }}
 """
+LABELS = "abcdef"
 
 
-def judged(project: Project, queries: Path, name: str) -> Any:
-    """A search in which anything beats showing the least similar example."""
-    from dataclasses import replace
-
-    from promptlib.evaluation.intervals import Difference
-
-    found = tune(project, name, queries=QuerySource(queries), ks=(2,), budgets=(200,))
-    winner = replace(
-        found.judged[-1], way=Way("balanced", 2, 200, Weights(max_per_label=1)),
-        against_first={"vote_accuracy": Difference(0.1, 0.05, 0.15, 0.01)},
-    )  # fmt: skip
-    return replace(found, judged=[found.judged[0], winner])
+@pytest.fixture
+def easy(project: Project) -> QuerySource:
+    """A store in which the first of k examples is right, and all others of one wrong label."""
+    rows = [{"input": f"{name} {name}{n} word", "output": name} for name in LABELS for n in (1, 2)]
+    rows += [{"input": f"word {n} word", "output": "wrong"} for n in range(60)]
+    project.import_file("easy", write_rows(project.root / "easy.jsonl", rows))
+    queries = [{"input": f"{name} word {n}", "output": name} for name in LABELS for n in range(6)]
+    return QuerySource(write_rows(project.root / "easy.queries.jsonl", queries))
 
 
-def test_a_winner_is_written_into_the_front_matter_alone(
-    project: Project, queries: Path, write_template: Any
+def test_a_winner_is_written_with_its_evidence(
+    project: Project, easy: QuerySource, write_template: Callable[..., str]
 ) -> None:
-    name = write_template(FRONT)
-    assert write_winner(project, judged(project, queries, name))
-    written = project.registry.source(name)
-    settings = project.registry.get(name).front
-    assert settings.examples is not None and settings.budget.tokens == 200
-    assert (settings.examples.strategy, settings.examples.k) == ("balanced", 2)
-    assert settings.examples.max_per_label == 1 and settings.examples.lambda_mult is None
-    for kept in ("# stays", "# above", "# beside", "# the limit", "reserve: 10"):
-        assert kept in written
-    assert written.partition("---\n{%")[2] == FRONT.partition("---\n{%")[2]
-    evidence = [line for line in written.splitlines() if line.startswith("# tuned: ")]
-    assert len(evidence) == 1 and "vote accuracy +0.100 (+0.050 to +0.150)" in evidence[0]
-    again = judged(project, queries, name)
-    assert write_winner(project, again)
-    assert project.registry.source(name).count("# tuned: ") == 1
+    name = write_template(FRONT.replace("store: tickets", "store: easy, strategy: random"))
+    found = tune(project, name, queries=easy)
+    assert found.is_better and found.gain is not None and found.gain.p < 0.05
+    assert write_winner(project, found)
+    written, front = project.registry.source(name), project.registry.get(name).front
+    assert front.examples is not None and front.examples.strategy == found.winner.strategy
+    assert front.examples.k == found.winner.k
+    evidence = [line for line in written.splitlines() if line.startswith("# tuned by promptlib: ")]
+    assert len(evidence) == 1 and f"vote accuracy {found.gain.value:+.3f}" in evidence[0]
+    assert "against random, k 4, 300 tokens, on 18 queries" in evidence[0]
+    assert project.build(name, "a word 1").manifest["k"] == found.winner.k
+    (project.root / "templates" / f"{name}.j2").write_bytes(
+        b"\xef\xbb\xbf" + FRONT.replace("tickets", "easy").replace("\n", "\r\n").encode()
+    )
+    write_winner(project, replace(found, template=name))
+    raw = (project.root / "templates" / f"{name}.j2").read_bytes()
+    assert raw.startswith(b"\xef\xbb\xbf---\r\n") and raw.count(b"\n") == raw.count(b"\r\n")
 
 
 def test_nothing_is_written_without_a_clear_gain(
-    project: Project, queries: Path, write_template: Any
+    project: Project, easy: QuerySource, write_template: Callable[..., str]
 ) -> None:
-    name = write_template(FRONT)
-    found = tune(project, name, queries=QuerySource(queries), strategies=("auto",), ks=(4,))
-    assert not found.is_better and not write_winner(project, found)
-    assert project.registry.source(name) == FRONT
-    assert not record(project, found) and project.store("tickets").settings.tuned is None
+    front = FRONT.replace("store: tickets", "store: easy")
+    name = write_template(front)
+    found = tune(project, name, queries=easy, strategies=("auto",), ks=(4,))
+    if found.gain is None:
+        assert not found.is_better and not write_winner(project, found)
+        assert project.registry.source(name) == front
+    assert not found.moves_auto or record(project, found)
 
 
-def test_a_file_without_front_matter_is_refused(project: Project, queries: Path) -> None:
-    (project.root / "templates" / "bare.j2").write_text(
-        "{% for example in examples %}{{ example.input }}{% endfor %}{{ query }}"
+def test_a_floor_is_kept_in_the_search(
+    project: Project, easy: QuerySource, write_template: Callable[..., str]
+) -> None:
+    name = write_template(FRONT.replace("store: tickets", "store: easy, min_k: 3"))
+    found = tune(project, name, queries=easy)
+    assert min(outcome.way.k for outcome in found.tried) == 4
+    with pytest.raises(ConfigError, match=r"min_k \(3\) is more than k \(2\)"):
+        evaluate(project, name, queries=easy, ks=(2,))
+
+
+def test_a_search_needs_queries_to_judge_by(project: Project, queries: Path) -> None:
+    with pytest.raises(ConfigError, match="there are 4 queries, tune needs 10"):
+        tune(project, "tickets/route", queries=QuerySource(queries))
+
+
+def test_outputs_that_are_objects_are_compared_too(project: Project) -> None:
+    rows = [{"input": f"make {n}", "output": {"made": n, "of": "wood"}} for n in range(12)]
+    project.import_file("made", write_rows(project.root / "made.jsonl", rows))
+    found = evaluate(project, store="made", strategies=("similar",), ks=(2,))
+    assert found.yardstick == "output_similarity"
+    assert found.outcomes[0].estimates["output_similarity"].value > 0.5
+
+
+def test_auto_is_what_auto_would_be(
+    project: Project, queries: Path, write_template: Callable[..., str]
+) -> None:
+    name = write_template(FRONT.replace("store: tickets", "store: tickets, strategy: similar"))
+    found = evaluate(project, name, strategies=("auto", "similar"), queries=QuerySource(queries))
+    assert [outcome.way.strategy for outcome in found.outcomes] == [AUTO, "similar"]
+
+
+def test_own_strategies_are_measured_too(project: Project, queries: Path) -> None:
+    def farthest(pool: promptlib.Pool) -> Any:
+        order = np.argsort(pool.similarity, kind="stable")
+        return order, -pool.similarity[order]
+
+    found = evaluate(
+        project, "tickets/route", strategies=("similar", farthest), queries=QuerySource(queries)
     )
-    found = tune(project, "bare", store="tickets", queries=QuerySource(queries), ks=(2,))
-    from dataclasses import replace
+    rows = found.to_dict()["rows"]
+    assert [row["strategy"] for row in rows] == ["similar", "farthest"]
+    assert rows[1]["label_hit"] <= rows[0]["label_hit"]
 
-    from promptlib.evaluation.intervals import Difference
 
-    better = replace(
-        found.judged[-1], against_first={"vote_accuracy": Difference(0.1, 0.05, 0.15, 0.01)}
+def test_static_blocks_are_measured_by_what_needs_no_query(
+    project: Project, write_template: Callable[..., str]
+) -> None:
+    head = "---\nexamples: {store: tickets, k: 3, strategy: diverse}\nbudget: {tokens: 99}\n---\n"
+    name = write_template(head + "{% for e in examples %}{{ e.input }}\n{% endfor %}")
+    found = evaluate(project, name)
+    assert [outcome.way.strategy for outcome in found.outcomes] == ["diverse", "random"]
+    with pytest.raises(ConfigError, match="has no query: similar can't be measured"):
+        evaluate(project, name, strategies=("similar",))
+
+
+def test_copies_are_hidden_where_the_query_is_a_part_of_the_row(
+    project: Project, write_template: Callable[..., str]
+) -> None:
+    rows = [
+        {"input": {"question": f"what is {n}", "context": f"words {n * 7}"}, "output": f"is {n}"}
+        for n in range(10)
+    ]
+    project.import_file("parts", write_rows(project.root / "parts.jsonl", [*rows, *rows]))
+    name = write_template(
+        "---\ninputs: {question: {}, context: {}}\n"
+        "examples: {store: parts, query: question}\nbudget: {tokens: 999}\n---\n"
+        "{% for e in examples %}{{ e.input }}{% endfor %}{{ question }}"
     )
-    with pytest.raises(TemplateError, match="there is no front matter to write settings into"):
-        write_winner(project, replace(found, judged=[found.judged[0], better]))
+    with open_evaluator(project, name, None, QuerySource()) as evaluator:
+        for number, question in enumerate(evaluator.questions.items):
+            found = evaluator.shortlist(number, evaluator.current, 64).candidates
+            shown = [example.input for example in evaluator.fetch(found.keys.tolist())]
+            assert question.example.input not in shown and shown
+
+
+def test_conditions_hold_for_queries_and_examples(project: Project) -> None:
+    found = evaluate(
+        project, "tickets/route", ks=(1, 4), strategies=("similar",),
+        options={"where": ["label=card_lost"]},
+    )  # fmt: skip
+    assert found.queries == 4 and found.outcomes[0].estimates["label_hit"].value == 1
+    assert found.outcomes[1].estimates["ndcg"].value == 1
+
+
+def test_pictures_of_awkward_figures(project: Project, queries: Path) -> None:
+    odd = queries.rename(queries.with_name("a$\\q$.jsonl"))
+    found = evaluate(project, "tickets/route", budgets=(12, 300), queries=QuerySource(odd))
+    assert picture_of(found).startswith(b"\x89PNG") and "a$" in page_of(found)
+
+
+def test_what_cannot_be_written_is_told_before_the_work(root: Path) -> None:
+    for arguments in (["--png", "no/such/a.png"], ["--html", str(root)]):
+        result = CliRunner().invoke(cli, ["-C", str(root), "eval", "tickets/route", *arguments])
+        assert result.exit_code == 1 and "can't write" in result.stderr and not result.stdout
+    few = write_rows(root / "few.jsonl", ROWS[:2])
+    done = CliRunner().invoke(cli, ["-C", str(root), "store", "import", "few", str(few), "--tune"])
+    assert done.exit_code == 0 and "not tuned: " in done.stderr
+    dry = ["store", "import", "few", str(few), "--tune", "--dry-run"]
+    assert CliRunner().invoke(cli, ["-C", str(root), *dry]).exit_code == 2
 
 
 def test_the_two_halves_share_no_query(project: Project) -> None:
+    one, other = _halves(21, seed=3)
+    assert sorted([*one, *other]) == list(range(21)) and abs(len(one) - len(other)) == 1
+    assert _halves(21, seed=4) != (one, other)
     found = tune(project, "tickets/route", ks=(2,))
-    assert sum(found.queries) == len(ROWS)
     chose, judges = (
         len(next(iter(outcomes[0].values.values()))) for outcomes in (found.tried, found.judged)
     )
-    assert (chose, judges) == found.queries
+    assert (chose, judges) == found.queries and chose + judges == len(ROWS)
+
+
+def test_queries_of_another_form_and_unknown_labels(project: Project, root: Path) -> None:
+    table = root / "asked.csv"
+    table.write_bytes(
+        "text;class\nfür card;card_lost\npin;pin_forgotten\nx;new\ny;\n".encode("cp1252").replace(
+            b";", b","
+        )
+    )
+    source = QuerySource(table, rename={"input": "text", "output": "class"}, charset="cp1252")
+    found = evaluate(project, "tickets/route", strategies=("similar",), queries=source)
+    assert found.queries == 3
+    assert found.source == (
+        "3 rows of asked.csv, 1 without a label left out, "
+        "1 with a label that the store doesn't have"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"ks": [-1]}, "ks must be a list of whole numbers, 1 or more, not"),
+        ({"ks": 4}, "ks must be a list"),
+        ({"budgets": ["x"]}, "budgets must be a list"),
+        ({"queries": "file"}, "queries must be a QuerySource, not 'file'"),
+        ({"strategies": ["similiar"]}, "did you mean 'similar'"),
+    ],
+)
+def test_arguments_that_cannot_be(project: Project, arguments: Any, problem: str) -> None:
+    for work in (evaluate, tune):
+        with pytest.raises(ConfigError, match=problem):
+            work(project, "tickets/route", **arguments)
+    for wrong in ({"sample": 0}, {"sample": 2.5}, {"seed": -1}):
+        with pytest.raises(ConfigError, match="must be a whole number"):
+            QuerySource(**wrong)
+
+
+def test_a_search_without_queries_leaves_auto_alone(
+    project: Project, write_template: Callable[..., str]
+) -> None:
+    head = "---\nexamples: {store: tickets, k: 3, strategy: random}\nbudget: {tokens: 99}\n---\n"
+    name = write_template(head + "{% for e in examples %}{{ e.input }}\n{% endfor %}")
+    found = tune(project, name, ks=(2, 3))
+    assert {outcome.way.strategy for outcome in found.tried} == {"diverse", "random"}
+    assert not found.for_auto and not record(project, found)
+    assert project.store("tickets").revision == 1

@@ -1,6 +1,7 @@
 """The fit, with plain numbers: no template, no tokenizer, no model."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import combinations
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlib.budget.fit import DropReason, FitOptions, example_values, fit_examples
+from promptlib.budget.fit import DropReason, FitOptions, fit_examples
 from promptlib.errors import BudgetError, TooFewExamplesError
-from promptlib.selection.pool import Pool, Weights
+from promptlib.selection.pool import Pool, Weights, example_values
 from promptlib.selection.strategies import select_examples
 
 
@@ -85,7 +86,7 @@ def test_zero_shot() -> None:
 
 def test_values_fall_with_the_score() -> None:
     values = example_values([0.9, 0.85, 0.4])
-    assert values[0] == 1 and values[1] == pytest.approx(np.exp(-2.5)) and values[2] < 1e-9
+    assert values[0] == 1 and values[1] == pytest.approx(np.exp(-2.5)) and 0 < values[2] < 1e-4
     assert len(example_values([])) == 0
 
 
@@ -155,3 +156,31 @@ def test_a_cap_on_labels_holds_under_a_budget(
     for rank, reason in fit.dropped.items():
         label = labels[ranking.positions[rank]]
         assert (reason is DropReason.LABEL_CAP) == (shown.count(label) >= most)
+
+
+@given(
+    st.lists(st.tuples(st.integers(5, 40), st.floats(0, 1)), min_size=1, max_size=9),
+    st.integers(1, 6), st.integers(5, 120),
+)  # fmt: skip
+def test_far_candidates_still_count(rows: list[tuple[int, float]], k: int, room: int) -> None:
+    """One strong match far above the rest, as words give: the rest is chosen exactly too."""
+    costs = [cost for cost, _ in rows]
+    scores = [1.0, *sorted((0.25 * score for _, score in rows[1:]), reverse=True)]
+    fit = fit_examples(scores, counter(costs, fixed=0), k=k, limit=room)
+    values = [Fraction(float(value)) for value in example_values(scores)]
+    sets = (s for n in range(k + 1) for s in combinations(range(len(costs)), n))
+    best = max(sum(values[i] for i in s) for s in sets if sum(costs[i] for i in s) <= room)
+    mine = sum(values[i] for i in fit.chosen)
+    assert float((best - mine) / best) < 1e-12 if best else not fit.chosen
+
+
+def test_the_rest_is_chosen_beside_a_strong_match() -> None:
+    fit = fit_examples(
+        [1.0, 0.24, 0.239, 0.238, 0.237], counter([10, 30, 10, 10, 10], 0), k=4, limit=40
+    )
+    assert fit.chosen == (0, 2, 3, 4)
+
+
+def test_the_fixed_part_is_told_before_the_number_of_examples() -> None:
+    with pytest.raises(BudgetError):
+        fit_examples([0.9], counter([1], fixed=100), k=4, min_k=2, limit=50)

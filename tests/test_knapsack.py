@@ -52,3 +52,11 @@ def test_a_coarser_table_still_fits(pairs: list[tuple[int, float]], k: int, room
 def test_of_equal_sets_the_better_ranked_is_taken() -> None:
     assert best_set(np.array([1.0, 1.0, 1.0]), [5, 5, 5], k=2, room=10) == [0, 1]
     assert best_set(np.array([1.0, 0.5, 0.5]), [9, 5, 5], k=2, room=10) == [0]
+
+
+def test_a_coarser_table_refuses_no_floor_that_can_be_met() -> None:
+    costs = [14_001 - 2 * i for i in range(64)]
+    room = sum(sorted(costs)[:8])
+    chosen = best_set(np.linspace(1, 0.5, 64), costs, k=8, room=room, min_k=8)
+    assert chosen == list(range(56, 64))
+    assert best_set(np.linspace(1, 0.5, 64), costs, k=8, room=room - 1, min_k=8) is None

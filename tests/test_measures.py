@@ -98,7 +98,7 @@ def test_pairs_see_what_two_intervals_would_not() -> None:
     hard = rng.random(400)
     one, other = (hard < 0.70).astype(float), (hard < 0.67).astype(float)
     difference = Bootstrap(400).difference(one, other)
-    assert difference is not None and difference.low > 0 and difference.is_clear
+    assert difference is not None and difference.low > 0 and difference.is_gain
     assert difference.p < 0.01
     same = Bootstrap(400).difference(one, one)
     assert same is not None and (same.value, same.low, same.high, same.p) == (0, 0, 0, 1)
@@ -120,3 +120,13 @@ def test_p_values_are_those_of_the_published_tests() -> None:
     amounts = np.array([0.1, 0.2, -0.05, 0.3, 0.15])
     assert p_value(amounts) == pytest.approx(stats.ttest_1samp(amounts, 0).pvalue)
     assert p_value(np.zeros(5)) == 1 == p_value(np.array([np.nan]))
+
+
+def test_few_queries_are_never_a_clear_gain() -> None:
+    two = Bootstrap(2).difference(np.ones(2), np.zeros(2))
+    assert two is not None and two.low > 0 and not two.is_gain
+    rng, clear = np.random.default_rng(0), 0
+    for _ in range(400):
+        found = Bootstrap(5).difference(rng.normal(size=5), np.zeros(5))
+        clear += found is not None and found.is_gain
+    assert clear / 400 < 0.05

@@ -251,8 +251,9 @@ def test_lexical_weight_goes_from_meaning_to_words(one: float, other: float) -> 
     [
         ({"lambda_mult": 2}, "lambda_mult must be a number from 0 to 1, not 2"),
         ({"lexical_weight": "half"}, "lexical_weight must be a number from 0 to 1, not 'half'"),
-        ({"border": -1}, "border must be a number, 0 or more, not -1"),
-        ({"border": float("nan")}, "border must be a number, 0 or more, not nan"),
+        ({"border": -1}, "border must be a number from 0 to 1, not -1"),
+        ({"border": float("nan")}, "border must be a number from 0 to 1, not nan"),
+        ({"border": float("inf")}, "border must be a number from 0 to 1, not inf"),
         ({"min_labels": 1.5}, "min_labels must be a whole number, 0 or more, not 1.5"),
         ({"max_per_label": 0}, "max_per_label must be a whole number, 1 or more, not 0"),
     ],

@@ -51,6 +51,9 @@ def test_the_same_text_with_another_answer_is_no_copy(project: Project) -> None:
     prompt = project.build(ASK, "yes", store="answers", k=9)
     assert len({str(example.example.output) for example in prompt.examples}) == 4
     assert reasons(prompt) == [DropReason.DUPLICATE]
+    said = [{"input": "reset", "label": "help", "output": f"do {n}"} for n in range(3)]
+    project.import_file("help", write_rows(project.root / "h.jsonl", said))
+    assert len(project.build(ASK, "reset", store="help", k=9).examples) == 3
     labelled = [{"input": "ok", "output": label} for label in ("a", "b", "a", "b", "a", "b")]
     project.import_file("conflict", write_rows(project.root / "c.jsonl", labelled))
     prompt = project.build(ASK, "ok", store="conflict", k=9)
@@ -151,7 +154,7 @@ def test_static_blocks_need_no_query(project: Project, write_template: Callable[
     assert len(block.examples) == 3 == len({example.label for example in block.examples})
     assert project.build(name).text == block.text
     assert project.build(name, strategy="random", seed=1).text != block.text
-    with pytest.raises(promptlib.InputsError, match="which input the examples are chosen by"):
+    with pytest.raises(promptlib.InputsError, match="has no input to choose examples by"):
         project.build(name, strategy="similar")
 
 
@@ -190,3 +193,32 @@ def test_options_of_the_command(root: Path) -> None:
         assert refused.exit_code == 2 and problem in refused.stderr
     few = run("--min-k", "4", "--budget", "60", "--reserve", "0")
     assert few.exit_code == 1 and "min_k asks for 4 examples" in few.stderr
+
+
+def test_random_stays_random_behind_many_equal_ones(project: Project) -> None:
+    same = [{"input": "lost card", "output": "x"}] * 150
+    others = [{"input": f"thing number {n}", "output": f"{n % 5}"} for n in range(300)]
+    others += [{"input": f"lost card {n}", "output": "near"} for n in range(20)]
+    project.import_file("many", write_rows(project.root / "m.jsonl", [*same, *others]))
+    near = 0
+    for seed in range(12):
+        prompt = project.build(
+            ASK, "lost card", store="many", k=8, strategy="random", seed=seed, budget=2000
+        )
+        assert len(prompt.examples) == 8
+        near += sum(example.label == "near" for example in prompt.examples)
+    assert near < 20  # of 96; some 6 would be expected, all of them if the nearest were kept
+
+
+def test_a_weight_that_is_asked_for_stands_though_it_is_the_default(project: Project) -> None:
+    from promptlib.store.settings import Tuned
+    from promptlib.store.tuning import save_tuned
+
+    tuned = Tuned(
+        strategy="hybrid", weights={"lexical_weight": 0.25, "not_known_yet": 1}, over="hybrid",
+        measure="vote_accuracy", difference=0.1, low=0.05, high=0.15, queries=99, k=8,
+        embedder=project.embedder.fingerprint, at="2026-01-01",
+    )  # fmt: skip
+    save_tuned(project.store("tickets"), tuned)
+    assert project.build(ASK, "card").manifest["weights"] == {"lexical_weight": 0.25}
+    assert project.build(ASK, "card", lexical_weight=0.5).manifest["weights"] == {}

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from promptlib.budget.greedy import best_of_three, rank_order
 from promptlib.budget.knapsack import best_set
 from promptlib.errors import BudgetError, TooFewExamplesError
-from promptlib.selection.pool import FORBIDDEN, VALUE_TEMPERATURE, Gains
+from promptlib.selection.pool import FORBIDDEN, Gains, example_values
 
 JOIN_SLACK = 2
 """Tokens that joining texts may save or cost per example: byte-pair counts don't add up."""
@@ -86,12 +86,6 @@ def fit_examples(
     return fitter.fit()
 
 
-def example_values(scores: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn scores into values: exp((score - best) / VALUE_TEMPERATURE)."""
-    array = np.asarray(scores, dtype=np.float64)
-    return np.exp((array - array.max(initial=-np.inf)) / VALUE_TEMPERATURE) if len(array) else array
-
-
 @dataclass
 class _Fitter:
     """One fit: what its steps share."""
@@ -111,11 +105,25 @@ class _Fitter:
 
     def fit(self) -> Fit:
         if len(self.scores) < self.min_k:
+            self._check_fixed()
             self._too_few(f"there are only {len(self.scores)} to choose from")
         first = self._first()
         tokens = self.count(first)
         if tokens <= self._most and len(first) >= self.min_k:
             return self._result(first, tokens)
+        self._check_fixed()
+        chosen, tokens = self._within()
+        chosen, tokens = self._with_what_joins_save(chosen, tokens)
+        chosen, tokens = self._refilled(chosen, tokens)
+        if len(chosen) < self.min_k:
+            room = max(0, self._most - self.fixed)
+            limits = [f"{room:,} tokens"]
+            limits += ["max_example_tokens"] * any(map(self._is_giant, self.ranks))
+            limits += ["the label cap"] * bool(self._forbidden(chosen))
+            self._too_few(f"{len(chosen)} fit into {' and '.join(limits)}")
+        return self._result(tuple(chosen), tokens)
+
+    def _check_fixed(self) -> None:
         if self.fixed > self.limit:
             raise BudgetError(
                 f"the prompt has {self.fixed:,} tokens without any example, "
@@ -123,12 +131,6 @@ class _Fitter:
                 fixed=self.fixed,
                 available=self.limit,
             )
-        chosen, tokens = self._within()
-        chosen, tokens = self._with_what_joins_save(chosen, tokens)
-        chosen, tokens = self._refilled(chosen, tokens)
-        if len(chosen) < self.min_k:
-            self._too_few(f"{len(chosen)} fit into {max(0, self._most - self.fixed):,} tokens")
-        return self._result(tuple(chosen), tokens)
 
     # -- what examples cost ----------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from promptlib.selection.pool import VALUE_TEMPERATURE, Gains
+from promptlib.selection.pool import Gains, example_values
 
 
 def best_of_three(
@@ -62,8 +62,9 @@ def _walk(
     waiting = np.ones(len(price), dtype=bool)
     stages: list[Choice] = [(0.0, [])]
     while len(chosen) < k:
-        values = np.exp((gains.scores - best) / VALUE_TEMPERATURE)
-        open_ = waiting & (price <= room) & (values > 0)
+        scores = gains.scores
+        values = example_values(scores, best)
+        open_ = waiting & (price <= room) & (scores > -np.inf)
         if not open_.any():
             break
         single = int(np.where(open_, values, -1).argmax())
@@ -86,7 +87,7 @@ def _cheapest(start: Callable[[], Gains], price: NDArray[np.int64], min_k: int) 
         if len(chosen) == min_k:
             break
         if gains.scores[step] > -np.inf:
-            total += float(np.exp((gains.scores[step] - best) / VALUE_TEMPERATURE))
+            total += float(example_values(gains.scores, best)[step])
             chosen.append(step)
             gains.take(step)
     return total, chosen

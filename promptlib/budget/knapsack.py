@@ -43,7 +43,10 @@ def best_set(
         np.copyto(best[1:, size:], with_i, where=better)
     full = best[:, room]
     if k < min_k or full[min_k:].max() == -np.inf:
-        return None
+        # At a coarse unit the cheapest may seem too dear.
+        cheapest = sorted(useful, key=lambda i: costs[i])[:min_k] if unit > 1 else []
+        fits = len(cheapest) == min_k and sum(costs[i] for i in cheapest) <= room * unit
+        return sorted(cheapest) if fits and cheapest else None
     number = min_k + int(full[min_k:].argmax())
     chosen: list[int] = []
     for i in range(n):

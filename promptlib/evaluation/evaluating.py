@@ -24,14 +24,15 @@ from promptlib.evaluation.questions import Question, Questions
 from promptlib.example import Example
 from promptlib.index.candidates import Candidates
 from promptlib.index.lexical import terms_of
-from promptlib.index.state import State
+from promptlib.index.state import Mask, State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.prompt import PromptExample
 from promptlib.request import Request
 from promptlib.retrieval import Query
-from promptlib.selection.pool import Weights
-from promptlib.selection.strategies import BY_MEANING, QUERY_FREE
-from promptlib.shortlist import find_usable
+from promptlib.selection.pool import Strategy, Weights
+from promptlib.selection.strategies import BY_MEANING, QUERY_FREE, STRATEGIES, strategy_name
+from promptlib.settings import Settings
+from promptlib.shortlist import find_usable, settled
 
 AMPLE = 10_000_000
 """The budget, in tokens, of those who set none."""
@@ -41,21 +42,26 @@ AMPLE = 10_000_000
 class Way:
     """One way of choosing examples."""
 
-    strategy: str
+    strategy: str | Strategy
     k: int
     budget: int | None
     """In tokens; None for one that is never met."""
     weights: Weights = field(default_factory=Weights)
 
+    @property
+    def name(self) -> str:
+        """The strategy's name, and what it is told."""
+        told = (f" {name}={value:g}" for name, value in self.weights.changed().items())
+        return "".join([strategy_name(self.strategy), *told])
+
     def __str__(self) -> str:
-        told = "".join(f" {name}={value:g}" for name, value in self.weights.changed().items())
         limit = "" if self.budget is None else f", {self.budget:,} tokens"
-        return f"{self.strategy}{told}, k {self.k}{limit}"
+        return f"{self.name}, k {self.k}{limit}"
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
-        weights = self.weights.changed()
-        return {"strategy": self.strategy, "weights": weights, "k": self.k, "budget": self.budget}
+        name, weights = strategy_name(self.strategy), self.weights.changed()
+        return {"strategy": name, "weights": weights, "k": self.k, "budget": self.budget}
 
 
 Values = Mapping[str, NDArray[np.float64]]
@@ -69,21 +75,54 @@ class Evaluator:
     index: ExampleIndex
     state: State
     connection: Connection
+    allowed: Mask
+    """Of the state's rows."""
     questions: Questions
     requests: Sequence[Request]
-    """One for each question, with the settings that no way changes."""
+    """One for each question."""
+    settings: Settings
+    """Those in force; ways change strategy, weights, k and budget."""
     embedder: Embedder
 
     def __post_init__(self) -> None:
         self._examples: dict[int, Example] = {}
-        self._allowed = self.state.without(self.questions.held_out)
-        if where := self.requests[0].settings.where:
-            self._allowed &= self.index.allowed(self.state, self.connection, where)
-        if not (self._allowed & self.state.alive).any():
-            raise ConfigError(f"no row of store {self.index.store.name!r} is left to choose from")
+        self._allowed = self.allowed & self.state.without(self.questions.held_out)
         rows = np.flatnonzero(self._allowed & self.state.alive)
+        if not len(rows):
+            raise ConfigError(f"no row of store {self.index.store.name!r} is left to choose from")
         self._classes = Counter(self.state.labels_at(rows).tolist())
         del self._classes[None]
+        tuned = self.index.settings(self.state, self.connection).tuned
+        for name, strategy in (("current", self.settings.strategy), ("auto", "auto")):
+            asked = replace(self.settings, strategy=strategy)
+            found = settled(asked, tuned, self.state.origin.fingerprint)
+            budget = None if found.budget == AMPLE else found.budget
+            weights = found.weights.of(strategy_name(found.strategy))
+            setattr(self, name, Way(found.strategy, found.k, budget, weights))
+
+    current: Way = field(init=False)
+    """The settings in force."""
+    auto: Way = field(init=False)
+    """What they would be with the strategy `auto`."""
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """The strategies that can be measured: without a query, those that need none."""
+        return STRATEGIES if self.requests[0].template.query_inputs else QUERY_FREE
+
+    def way(self, strategy: str | Strategy, k: int, budget: int | None) -> Way:
+        """Check a way of choosing; raises ConfigError for one that can't be."""
+        name = strategy_name(strategy)
+        if k < self.settings.min_k:
+            raise ConfigError(f"min_k ({self.settings.min_k}) is more than k ({k})")
+        if strategy == "auto":
+            return replace(self.auto, k=k, budget=budget)
+        if self.strategies is QUERY_FREE and strategy not in QUERY_FREE:
+            raise ConfigError(
+                f"template {self.requests[0].template.name!r} has no query: {name} can't be "
+                f"measured, only {' and '.join(QUERY_FREE)}"
+            )
+        return Way(strategy, k, budget, self.current.weights.of(name))
 
     def measure(
         self, ways: Sequence[Way], numbers: Sequence[int] | None = None,
@@ -93,6 +132,7 @@ class Evaluator:
         numbers = range(len(self.questions)) if numbers is None else numbers
         table = np.full((len(ways), len(MEASURES), len(numbers)), np.nan)
         columns = {name: number for number, name in enumerate(MEASURES)}
+        self._of_question(numbers[0], ways)  # what is loaded at first use is no way's latency
         for done, number in enumerate(numbers):
             for way, found in enumerate(self._of_question(number, ways)):
                 for name, value in found.items():
@@ -194,11 +234,11 @@ class Evaluator:
         )
 
     def _same(self, question: Question) -> int:
-        mine = question.from_store and question.example.id not in self.questions.held_out
-        return self._classes[question.label] - mine
+        mine = question.row is not None and self._allowed[question.row.positions[0]]
+        return max(0, self._classes[question.label] - int(mine))
 
 
-def _kind(strategy: str) -> str:
+def _kind(strategy: str | Strategy) -> str | Strategy:
     """Name what strategies have in common that rank the same candidates."""
     if strategy in QUERY_FREE:
         return strategy

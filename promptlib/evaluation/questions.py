@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection
 
-from promptlib.errors import ConfigError
+from promptlib.errors import ConfigError, InputsError
 from promptlib.example import Example, Recipe, retrieval_text
 from promptlib.files.reading import ExamplesFile
 from promptlib.files.source import open_source
@@ -33,14 +33,18 @@ class Question:
 
     example: Example
     label: str | None
-    from_store: bool
-    """Whether it is a row of the store itself."""
+    row: Candidates | None = None
+    """Where it is a row of the store itself: that row alone."""
 
     def gives_away(self, found: Candidates) -> Mask:
-        """Mark the candidates that the query mustn't be shown: itself and its near copies."""
-        if not self.from_store:
+        """Mark the candidates that the query mustn't be shown: itself and its near copies.
+
+        By the rows' own texts and vectors: a query may be only a part of them.
+        """
+        if self.row is None:
             return np.zeros(len(found), bool)
-        near: Mask = (found.ids == self.example.id) | (found.similarity >= NEAR_DUPLICATE)
+        likeness = found.vectors.astype(np.float32) @ self.row.vectors[0].astype(np.float32)
+        near: Mask = (found.texts == self.row.texts[0]) | (likeness >= NEAR_DUPLICATE)
         return near
 
 
@@ -58,44 +62,62 @@ class Questions:
 
 
 def questions_from_file(
-    index: ExampleIndex, path: Path | str, *, sample: int | None = None, seed: int = 0
-) -> Questions:
-    """Read rows as queries; raises BadExamplesError, and ConfigError if none has an answer."""
+    index: ExampleIndex, path: Path | str, *, rename: Mapping[str, str] | None = None,
+    charset: str | None = None, sample: int | None = None, seed: int = 0,
+) -> Questions:  # fmt: skip
+    """Read rows as queries; raises BadExamplesError, and ConfigError if none has an answer.
+
+    In a store with labels, rows without one are left out.
+    """
     settings = index.store.settings
-    with open_source(path) as source:
-        rows = list(ExamplesFile(source, label_of=settings.label_of, recipe=settings.embed))
-    found = [Question(row, settings.label_of(row), from_store=False) for row in rows]
-    if index.refresh().labels and not any(question.label for question in found):
-        raise ConfigError(f"no row of {path} has a label as the store's rows have: there is "
-                          "nothing to compare with")  # fmt: skip
+    with open_source(path, charset=charset) as source:
+        file = ExamplesFile(
+            source, rename=rename, label_of=settings.label_of, recipe=settings.embed
+        )
+        rows = list(file)
+    found, left = [Question(row, settings.label_of(row)) for row in rows], ""
+    if labels := index.refresh().labels:
+        found = [question for question in found if question.label is not None]
+        if not found:
+            raise ConfigError(
+                f"no row of {path} has a label as the store's rows have: there is nothing to "
+                "compare with"
+            )
+        unknown = sum(question.label not in labels for question in found)
+        parts = ((len(rows) - len(found), "without a label left out"),
+                 (unknown, "with a label that the store doesn't have"))  # fmt: skip
+        left = "".join(f", {count:,} {what}" for count, what in parts if count)
     found = _sampled(found, sample, seed)
-    return Questions(found, f"{len(found):,} rows of {Path(path).name}")
+    return Questions(found, f"{len(found):,} rows of {Path(path).name}{left}")
 
 
 def questions_from_store(
-    index: ExampleIndex, state: State, connection: Connection, *, holdout: float | None = None,
-    sample: int | None = None, seed: int = 0,
+    index: ExampleIndex, state: State, connection: Connection, allowed: Mask, *,
+    holdout: float | None = None, sample: int | None = None, seed: int = 0,
 ) -> Questions:  # fmt: skip
-    """Draw rows of the store as queries.
+    """Draw allowed rows of the store as queries.
 
     With `holdout` that share of the rows is shown to no query; else each is left out alone. Raises
     ConfigError when there are too few.
     """
     if holdout is not None and not 0 < holdout < 1:
         raise ConfigError(f"holdout must be a share between 0 and 1, not {holdout!r}")
-    alive = np.flatnonzero(state.alive)
+    alive = np.flatnonzero(state.alive & allowed)
     if state.labels:
         alive = alive[[label is not None for label in state.labels_at(alive)]]
     count = len(alive) * holdout if holdout is not None else sample or LEAVE_ONE_OUT
     drawn = np.sort(state.draw(alive, min(int(count), len(alive)), seed))
     if len(drawn) < 2:
         raise ConfigError(
-            f"store {index.store.name!r} has too few rows to evaluate with: {len(alive)}"
+            f"{len(drawn)} of {len(alive):,} usable rows of store {index.store.name!r} are too "
+            "few queries; 2 are the least"
         )
-    labels = state.labels_at(drawn).tolist()
-    rows = index.store.by_keys(state.keys_at(drawn).tolist(), connection)
-    pairs = zip(rows, labels, strict=True)
-    found = [Question(row, label, from_store=True) for row, label in pairs]
+    places = state.scored(drawn, np.zeros(index.embedder.dim, np.float32))
+    rows = index.store.by_keys(places.keys.tolist(), connection)
+    found = [
+        Question(row, places.labels[at], places.at(slice(at, at + 1)))
+        for at, row in enumerate(rows)
+    ]
     if holdout is None:
         return Questions(found, f"{len(found):,} rows of the store, each left out in turn")
     ids = frozenset(row.id for row in rows)
@@ -106,20 +128,25 @@ def questions_from_store(
 def question_inputs(
     question: Question, template: Template, constants: Mapping[str, Any], recipe: Recipe
 ) -> tuple[dict[str, Any], list[Any]]:
-    """Fill a template's inputs, and its history, with what a row has as its input."""
+    """Fill a template's inputs, and its history, with what a row has as its input.
+
+    Raises InputsError for one that is filled twice.
+    """
     content, names = question.example.input, [n for n in template.query_inputs if n != "history"]
-    inputs, history = dict(constants), list[Any]()
+    filled: dict[str, Any] = {}
+    history: list[Any] = []
     if isinstance(content, Mapping) and (fields := {*content} & {*template.inputs}):
-        return inputs | {name: content[name] for name in fields}, history
-    if not names:
-        return inputs, history
-    name = names[0]
-    kind = template.inputs[name].type
-    if isinstance(content, list) and "history" in template.uses:
-        return inputs | {name: message_text(content[-1])}, list(content[:-1])
-    takes = kind is None or (kind, type(content)) in (("object", dict), ("messages", list))
-    fits = isinstance(content, str) or takes
-    return inputs | {name: content if fits else retrieval_text(content, recipe)}, history
+        filled = {name: content[name] for name in fields}
+    elif names and isinstance(content, list) and "history" in template.uses:
+        filled, history = {names[0]: message_text(content[-1])}, list(content[:-1])
+    elif names:
+        kind = template.inputs[names[0]].type
+        takes = kind is None or (kind, type(content)) in (("object", dict), ("messages", list))
+        fits = takes or isinstance(content, str)
+        filled = {names[0]: content if fits else retrieval_text(content, recipe)}
+    if twice := sorted({*constants} & {*filled}):
+        raise InputsError(f"input {twice[0]!r} is filled by the queries")
+    return {**constants, **filled}, history
 
 
 def _sampled(found: list[Question], sample: int | None, seed: int) -> list[Question]:

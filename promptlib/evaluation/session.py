@@ -23,19 +23,21 @@ from promptlib.evaluation.questions import (
 )
 from promptlib.project import Project
 from promptlib.request import Request, make_request
-from promptlib.selection.strategies import STRATEGIES, strategy_name
-from promptlib.settings import Options
-from promptlib.shortlist import settled
+from promptlib.selection.pool import Strategy
+from promptlib.settings import Options, resolve_settings
 from promptlib.templating.registry import TemplateRegistry
 from promptlib.templating.template import Template
 
 PLAIN = Path(__file__).resolve().parent.parent / "data" / "evaluation"
 """Where the template is that a store is evaluated with when none is named."""
 
-PROXIES = (
-    "no language model was asked: label hit and vote accuracy tell good settings from bad ones, "
-    "not nearly equal ones apart (docs/evaluation.md)"
-)
+PROXIES = {
+    "vote_accuracy": "label hit and vote accuracy tell good settings from bad ones, not nearly "
+    "equal ones apart",
+    "output_similarity": "that an example's output is like the right one says that there is a "
+    "pattern to follow, not that a model follows it",
+}
+"""What a yardstick predicts, and what it doesn't."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,21 @@ class QuerySource:
     sample: int | None = None
     """At most so many."""
     seed: int = 0
+    rename: Mapping[str, str] = field(default_factory=dict)
+    """Key of a row (`input`, `output`, `label`) -> the file's name for it."""
+    charset: str | None = None
+    """The file's; UTF-8 by default."""
 
     def __post_init__(self) -> None:
         if self.file is not None and self.holdout is not None:
             raise ConfigError("queries come from a file or are held out of the store, not both")
+        for name, value, least in (("sample", self.sample, 1), ("seed", self.seed, 0)):
+            if value is not None and not _is_whole(value, least):
+                raise ConfigError(f"{name} must be a whole number, {least} or more, not {value!r}")
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,11 @@ class Evaluation:
     queries: int
     source: str
     outcomes: Sequence[Outcome]
-    note: str = PROXIES
+
+    @property
+    def note(self) -> str:
+        """What the figures predict, and what they don't."""
+        return f"no language model was asked: {PROXIES[self.yardstick]} (docs/evaluation.md)"
 
     @cached_property
     def yardstick(self) -> str:
@@ -112,8 +129,10 @@ class Evaluation:
 
 def yardstick_of(values: Values) -> str:
     """Name what ways are compared by: vote accuracy, or for other stores output similarity."""
-    known = ("vote_accuracy", "output_similarity", "word_coverage")
-    return next((name for name in known if not np.isnan(values[name]).all()), "examples")
+    for name in ("vote_accuracy", "output_similarity"):
+        if not np.isnan(values[name]).all():
+            return name
+    raise ConfigError("the queries have neither labels nor outputs: there is nothing to judge by")
 
 
 def evaluate(
@@ -121,7 +140,7 @@ def evaluate(
     template: str | None = None,
     *,
     store: str | None = None,
-    strategies: Sequence[str] = (),
+    strategies: Sequence[str | Strategy] = (),
     ks: Sequence[int] = (),
     budgets: Sequence[int] = (),
     queries: QuerySource = QuerySource(),  # frozen
@@ -130,19 +149,20 @@ def evaluate(
 ) -> Evaluation:
     """Measure strategies x ks x budgets on queries whose answers are known.
 
-    Without strategies all are measured, what `auto` stands for first; k and budget are the
-    template's. Without a template, only a store, examples are shown as plain text and the budget
-    is ample. `inputs` fills inputs that the queries don't. Raises ConfigError for what can't be.
+    Without strategies all are measured, the one in force first; k and budget are the template's.
+    Without a template, only a store, examples are shown as plain text and the budget is ample.
+    `inputs` fills inputs that the queries don't. Raises ConfigError for what can't be.
     """
-    with open_evaluator(project, template, store, queries, inputs, options) as opened:
-        evaluator, base = opened
-        names = list(strategies) or [base.strategy, *(s for s in STRATEGIES if s != base.strategy)]
-        limits: list[int | None] = [*budgets] or [base.budget]
+    check_numbers(ks, budgets)
+    with open_evaluator(project, template, store, queries, inputs, options) as evaluator:
+        current = evaluator.current
+        limits: list[int | None] = [*budgets] or [current.budget]
+        named = strategies or [current.strategy, *evaluator.strategies]
         ways = [
-            Way(base.strategy if name == "auto" else strategy_name(name), k, budget, base.weights)
+            evaluator.way(strategy, k, budget)
             for budget in limits
-            for k in list(ks) or [base.k]
-            for name in names
+            for k in ks or [current.k]
+            for strategy in named
         ]
         ways = list(dict.fromkeys(ways))
         values = evaluator.measure(ways, report=project.reporting("evaluating"))
@@ -153,6 +173,13 @@ def evaluate(
             source=evaluator.questions.source,
             outcomes=outcomes_of(ways, values, queries.seed),
         )
+
+
+def check_numbers(ks: Sequence[int], budgets: Sequence[int]) -> None:
+    """Raise ConfigError for a k or a budget that can't be."""
+    for name, values in (("ks", ks), ("budgets", budgets)):
+        if not isinstance(values, Sequence) or not all(_is_whole(value, 1) for value in values):
+            raise ConfigError(f"{name} must be a list of whole numbers, 1 or more, not {values!r}")
 
 
 def outcomes_of(ways: Sequence[Way], values: Sequence[Values], seed: int = 0) -> list[Outcome]:
@@ -179,34 +206,45 @@ def outcomes_of(ways: Sequence[Way], values: Sequence[Values], seed: int = 0) ->
 def open_evaluator(
     project: Project, template: str | None, store: str | None, queries: QuerySource,
     inputs: Mapping[str, Any] | None = None, options: Options | None = None,
-) -> Iterator[tuple[Evaluator, Way]]:  # fmt: skip
-    """Open a store at one state, with queries; gives the settings in force beside it."""
+) -> Iterator[Evaluator]:  # fmt: skip
+    """Open a store at one state, with queries and the settings in force."""
     if template is None and store is None:
         raise ConfigError("name a template, or a store")
+    if not isinstance(queries, QuerySource):
+        raise ConfigError(f"queries must be a QuerySource, not {queries!r}")
     registry = project.registry if template is not None else TemplateRegistry(PLAIN)
     loaded = registry.get(template or "plain")
-    given: Options = {**(options or {}), "store": store}
+    given: Options = {**(options or {})}
+    if store is not None:
+        given["store"] = store
     if template is None:
-        given = {"budget": AMPLE, **given}
-    index = project.index(_store_of(loaded, store))
+        given.setdefault("budget", AMPLE)
+    settings = resolve_settings(
+        loaded.front, given, model=project.config.model, encoding=project.config.encoding,
+        root=project.root,
+    )  # fmt: skip
+    index = project.index(_store_of(loaded, given.get("store")))
     with index.store.database.read() as connection:
         state = index.refresh(connection)
+        allowed = np.ones(len(state.alive), dtype=np.bool_)
+        if settings.where:
+            allowed = index.allowed(state, connection, settings.where)
         sample, seed = queries.sample, queries.seed
         if queries.file is not None:
-            found = questions_from_file(index, queries.file, sample=sample, seed=seed)
+            found = questions_from_file(
+                index, queries.file, rename=queries.rename, charset=queries.charset,
+                sample=sample, seed=seed,
+            )  # fmt: skip
         else:
             found = questions_from_store(
-                index, state, connection, holdout=queries.holdout, sample=sample, seed=seed
-            )
-        requests = _requests(
-            project, loaded, found, index.store.settings.embed, inputs or {}, given
+                index, state, connection, allowed, holdout=queries.holdout, sample=sample,
+                seed=seed,
+            )  # fmt: skip
+        recipe = index.store.settings.embed
+        requests = _requests(project, loaded, found, recipe, inputs or {}, given)
+        yield Evaluator(
+            index, state, connection, allowed, found, requests, settings, project.embedder
         )
-        settings = settled(
-            requests[0].settings, index.settings(state, connection).tuned, state.origin.fingerprint
-        )
-        budget = None if settings.budget == AMPLE else settings.budget
-        base = Way(str(settings.strategy), settings.k, budget, settings.weights)
-        yield Evaluator(index, state, connection, found, requests, project.embedder), base
 
 
 def _requests(

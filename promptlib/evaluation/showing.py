@@ -48,10 +48,12 @@ def picture_of(evaluation: Evaluation, form: str = "png") -> bytes:
     main = evaluation.yardstick
     points = []
     for outcome in evaluation.outcomes:
+        if "tokens" not in outcome.estimates:
+            continue  # none of its prompts can be built
         found, way = outcome.estimates[main], outcome.way
         note = f"k {way.k}" + (f", {way.budget:,}" if way.budget is not None else "")
         tokens = outcome.estimates["tokens"].value
-        points.append(Point(_name(outcome), tokens, found.value, found.low, found.high, note))
+        points.append(Point(outcome.way.name, tokens, found.value, found.low, found.high, note))
     return draw_points(
         points, title=f"{_title(evaluation)}, {evaluation.source}", x="tokens of the prompt, mean",
         y=f"{main.replace('_', ' ')}, with 95 % interval", form=form,
@@ -68,12 +70,23 @@ def page_of(evaluation: Evaluation) -> str:
         pictures=[svg[svg.index("<svg") :]],
         columns=heads,
         rows=rows,
-        meanings={HEADS[name]: meaning for name, meaning in MEASURES.items()},
+        meanings={head: meaning for head, meaning in _meanings().items() if head in heads},
     )  # fmt: skip
 
 
+def _meanings() -> dict[str, str]:
+    return {
+        "k": "most examples that may be shown",
+        "budget": "most tokens that the prompt may have, less the reserve",
+        **{HEADS[name]: meaning for name, meaning in MEASURES.items()},
+        "95 %": "bootstrap interval of the column before it",
+        "against first": "difference to the first row on the same queries, with its interval",
+        "p": "how likely such a difference is if there is none: McNemar's test, or Student's",
+    }
+
+
 def _row(outcome: Outcome, known: list[str], main: str) -> list[Any]:
-    row: list[Any] = [_name(outcome), outcome.way.k, outcome.way.budget]
+    row: list[Any] = [outcome.way.name, outcome.way.k, outcome.way.budget]
     for name in known:
         found = outcome.estimates.get(name)
         row.append(None if found is None else found.value)
@@ -87,11 +100,6 @@ def _row(outcome: Outcome, known: list[str], main: str) -> list[Any]:
             else [f"{delta.value:+.3f} ({delta.low:+.3f} to {delta.high:+.3f})", delta.p]
         )
     return row
-
-
-def _name(outcome: Outcome) -> str:
-    told = [f"{name}={value:g}" for name, value in outcome.way.weights.changed().items()]
-    return " ".join([outcome.way.strategy, *told])
 
 
 def _title(evaluation: Evaluation) -> str:

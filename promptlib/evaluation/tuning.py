@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promptlib.evaluation.evaluating import Values, Way
+from promptlib.errors import ConfigError
+from promptlib.evaluation.evaluating import Evaluator, Values, Way
 from promptlib.evaluation.intervals import Difference
 from promptlib.evaluation.session import (
     Outcome,
     QuerySource,
+    check_numbers,
     open_evaluator,
     outcomes_of,
     yardstick_of,
@@ -30,6 +32,9 @@ from promptlib.templating.rewriting import with_settings
 
 KS = (1, 2, 4, 8, 16)
 """Numbers of examples that are tried unless others are named."""
+
+LEAST = 10
+"""Queries that a search needs: fewer can't show a clear gain."""
 
 FINALISTS = 3
 """Strategies whose weights are searched."""
@@ -61,7 +66,8 @@ class Tuning:
     judged: Sequence[Outcome]
     """On queries that took no part in choosing: the settings in force, then the winner."""
     for_auto: Sequence[Outcome]
-    """On the same, at the k and budget in force: the built-in default, then the best strategy."""
+    """On the same, at the k and budget in force: the built-in default, then the best strategy;
+    nothing for a template that asks no query."""
     queries: tuple[int, int]
     """How many chose, and how many judged."""
     fingerprint: str
@@ -84,18 +90,18 @@ class Tuning:
 
     @property
     def is_better(self) -> bool:
-        """Whether the interval of the gain is above zero."""
-        return self.gain is not None and self.gain.low > 0
+        """Whether the gain is clear."""
+        return self.gain is not None and self.gain.is_gain
 
     @property
     def auto_gain(self) -> Difference | None:
         """How much better than the built-in default the best strategy is at the same k."""
-        return self.for_auto[-1].against_first.get(self.yardstick)
+        return self.for_auto[-1].against_first.get(self.yardstick) if self.for_auto else None
 
     @property
     def moves_auto(self) -> bool:
         """Whether `auto` should leave the built-in default."""
-        return self.auto_gain is not None and self.auto_gain.low > 0
+        return self.auto_gain is not None and self.auto_gain.is_gain
 
     def to_dict(self) -> dict[str, Any]:
         """Give everything as plain data."""
@@ -133,22 +139,28 @@ def tune(
     the simpler strategy and the smaller k. Nothing is recorded or written. Raises what `evaluate`
     does.
     """
-    with open_evaluator(project, template, store, queries, inputs, options) as (evaluator, current):
-        names = [AUTO if strategy_name(name) == "auto" else name for name in strategies]
-        default = replace(current, strategy=AUTO, weights=Weights())
+    check_numbers(ks, budgets)
+    with open_evaluator(project, template, store, queries, inputs, options) as evaluator:
+        if len(evaluator.questions) < LEAST:
+            raise ConfigError(f"there are {len(evaluator.questions)} queries, tune needs {LEAST}")
+        current = evaluator.current
+        asks = bool(evaluator.requests[0].template.query_inputs)
+        default = replace(current, strategy=AUTO, weights=Weights()) if asks else current
         halves = _halves(len(evaluator.questions), queries.seed)
-        report = project.reporting("searching"), project.reporting("searching weights")
-        ways = [current, default, *_grid(current, names or STRATEGIES, ks or KS, budgets)]
-        tried = dict(zip(ways, evaluator.measure(ways, halves[0], report[0]), strict=True))
+
+        def measured(ways: Iterable[Way], half: int, what: str) -> dict[Way, Values]:
+            new = list(dict.fromkeys(ways))
+            found = evaluator.measure(new, halves[half], project.reporting(what)) if new else []
+            return dict(zip(new, found, strict=True))
+
+        grid = _grid(evaluator, strategies, ks, budgets)
+        tried = measured([current, default, *grid], 0, "searching")
         yardstick = yardstick_of(tried[current])
-        more = [way for way in _variants(_ranked(tried, yardstick), current) if way not in tried]
-        if more:
-            tried |= zip(more, evaluator.measure(more, halves[0], report[1]), strict=True)
+        variants = _variants(_ranked(tried, yardstick), current)
+        tried |= measured((way for way in variants if way not in tried), 0, "searching weights")
         best = _ranked(tried, yardstick)
         here = next(way for way in best if (way.k, way.budget) == (current.k, current.budget))
-        ways = list(dict.fromkeys([current, best[0], default, here]))
-        report_judging = project.reporting("judging")
-        judged = dict(zip(ways, evaluator.measure(ways, halves[1], report_judging), strict=True))
+        judged = measured([current, best[0], default, here], 1, "judging")
         return Tuning(
             store=evaluator.index.store.name,
             template=template,
@@ -156,7 +168,7 @@ def tune(
             yardstick=yardstick,
             tried=outcomes_of(best, [tried[way] for way in best], queries.seed),
             judged=_outcomes(judged, [current, best[0]], queries.seed),
-            for_auto=_outcomes(judged, [default, here], queries.seed),
+            for_auto=_outcomes(judged, [default, here], queries.seed) if asks else (),
             queries=(len(halves[0]), len(halves[1])),
             fingerprint=evaluator.state.origin.fingerprint,
         )
@@ -167,11 +179,12 @@ def record(project: Project, tuning: Tuning, *, by: str | None = None) -> bool:
 
     Returns whether `auto` has left the default. Raises ReadOnlyError.
     """
-    best, gain = tuning.for_auto[-1].way, tuning.auto_gain
-    tuned = None
+    if not tuning.for_auto:
+        return False
+    best, gain, tuned = tuning.for_auto[-1].way, tuning.auto_gain, None
     if gain is not None and tuning.moves_auto:
         tuned = Tuned(
-            strategy=best.strategy, weights=best.weights.changed(), over=AUTO,
+            strategy=strategy_name(best.strategy), weights=best.weights.changed(), over=AUTO,
             measure=tuning.yardstick, difference=gain.value, low=gain.low, high=gain.high,
             queries=tuning.queries[1], k=best.k, embedder=tuning.fingerprint, at=now(),
         )  # fmt: skip
@@ -191,7 +204,7 @@ def write_winner(project: Project, tuning: Tuning) -> bool:
     way, gain, path = tuning.winner, tuning.gain, project.registry.path(tuning.template)
     told = {spec.name: None for spec in fields(Weights)} | way.weights.changed()
     changes: dict[str, dict[str, Any]] = {
-        "examples": {"strategy": way.strategy, "k": way.k, **told}
+        "examples": {"strategy": strategy_name(way.strategy), "k": way.k, **told}
     }
     if way.budget != tuning.current.budget:
         changes["budget"] = {"tokens": way.budget}
@@ -200,9 +213,10 @@ def write_winner(project: Project, tuning: Tuning) -> bool:
         f"({gain.low:+.3f} to {gain.high:+.3f}) against {tuning.current}, "
         f"on {tuning.queries[1]} queries that took no part in choosing"
     )
-    source = project.registry.source(tuning.template)
+    source = path.read_bytes().decode()  # as it stands there: line ends, mark and all
+    written = with_settings(source, str(path), changes, comment).encode()
     with replacing(path) as out:
-        out.write(with_settings(source, str(path), changes, comment).encode())
+        out.write(written)
     return True
 
 
@@ -212,13 +226,16 @@ def _halves(count: int, seed: int) -> tuple[list[int], list[int]]:
 
 
 def _grid(
-    current: Way, names: Sequence[str], ks: Sequence[int], budgets: Sequence[int]
+    evaluator: Evaluator, strategies: Sequence[str], ks: Sequence[int], budgets: Sequence[int]
 ) -> Iterator[Way]:
+    current = evaluator.current
     limits = [current.budget, *budgets] if budgets else [current.budget]
-    for name in names:
-        for k in sorted({*ks, current.k}):
-            for budget in dict.fromkeys(limits):
-                yield Way(name, k, budget)
+    usual = [k for k in KS if k >= evaluator.settings.min_k]
+    for strategy in strategies or evaluator.strategies:
+        for k in sorted({*(ks or usual), current.k}):
+            for budget in limits:
+                way = evaluator.way(strategy, k, budget)
+                yield way if strategy == "auto" else replace(way, weights=Weights())
 
 
 def _variants(ranked: Sequence[Way], current: Way) -> Iterator[Way]:
@@ -226,7 +243,7 @@ def _variants(ranked: Sequence[Way], current: Way) -> Iterator[Way]:
     finalists = list(dict.fromkeys(way.strategy for way in ranked))[:FINALISTS]
     for name in finalists:
         best = next(way for way in ranked if way.strategy == name)
-        for told in WEIGHTS.get(name, ()):
+        for told in WEIGHTS.get(strategy_name(name), ()):
             yield replace(best, weights=told)
             yield replace(best, weights=told, k=current.k, budget=current.budget)
 
@@ -236,8 +253,9 @@ def _ranked(tried: Mapping[Way, Values], yardstick: str) -> list[Way]:
 
     def key(way: Way) -> tuple[float, float, int, int, int, int]:
         value, hit = (_mean(tried[way][name]) for name in (yardstick, "label_hit"))
-        told = len(way.weights.changed())
-        return -value, -hit, STRATEGIES.index(way.strategy), told, way.k, way.budget or 0
+        name, told = strategy_name(way.strategy), len(way.weights.changed())
+        simple = STRATEGIES.index(name) if name in STRATEGIES else len(STRATEGIES)
+        return -value, -hit, simple, told, way.k, way.budget or 0
 
     return sorted(tried, key=key)
 

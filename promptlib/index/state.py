@@ -92,10 +92,15 @@ class State:
         return positions
 
     def sample(self, query: Vectors, k: int, seed: int, allowed: Mask | None = None) -> Candidates:
-        """Draw k rows at random, the same ones for the same seed, whatever the query; by id."""
+        """Draw k rows at random, the same ones for the same seed, in the order of the draw.
+
+        The query changes nothing, and the first of more are those of fewer.
+        """
         alive = np.flatnonzero(self.alive if allowed is None else self.alive & allowed)
-        found = self.scored(self.draw(alive, k, seed), query)
-        return found.at(np.argsort(found.ids))
+        drawn = self.draw(alive, k, seed)
+        found = self.scored(drawn, query)
+        places = {position: at for at, position in enumerate(found.positions.tolist())}
+        return found.at([places[position] for position in drawn.tolist()])
 
     def draw(self, positions: Positions, k: int, seed: int) -> Positions:
         """Draw k of these rows at random, by their texts, wherever they happen to lie."""

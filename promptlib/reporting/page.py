@@ -39,12 +39,6 @@ def make_page(
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return (
-        f"{value:,.3f}"
-        if isinstance(value, float)
-        else f"{value:,}"
-        if isinstance(value, int)
-        else str(value)
-    )
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:,.3f}" if isinstance(value, float) else f"{value:,}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
@@ -19,8 +19,11 @@ TEMPERATURE = 0.05
 distant ones."""
 
 VALUE_TEMPERATURE = 0.02
-"""Of the value that is fitted into a budget, exp(score / VALUE_TEMPERATURE). Measured on seven
-sets: more evens examples out and loses votes, less gives up labels for a slightly nearer one."""
+"""Of the value that is fitted into a budget; see `example_values`. Measured on seven sets: more
+evens examples out and loses votes, less gives up labels for a slightly nearer one."""
+
+STEEP = 10
+"""Temperatures below the best score, from which on values fall ten times as slowly."""
 
 DIGITS = 5
 """Scores are rounded to this many digits, so that ties are ties on every machine."""
@@ -48,12 +51,11 @@ class Weights:
     """balanced: how much to prefer examples near the border of the two likeliest labels."""
 
     def __post_init__(self) -> None:
-        for name, most in (("lambda_mult", 1), ("lexical_weight", 1), ("border", None)):
+        for name in ("lambda_mult", "lexical_weight", "border"):
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not 0 <= value <= (most or float("inf")) or value != value:
-                what = f"a number from 0 to {most}" if most else "a number, 0 or more"
-                raise ConfigError(f"{name} must be {what}, not {value!r}")
+            if not number or not 0 <= value <= 1:
+                raise ConfigError(f"{name} must be a number from 0 to 1, not {value!r}")
         for name, least in (("min_labels", 0), ("max_per_label", 1)):
             value = getattr(self, name)
             if name == "max_per_label" and value is None:
@@ -61,15 +63,32 @@ class Weights:
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"{name} must be a whole number, {least} or more, not {value!r}")
 
+    def of(self, strategy: str) -> Weights:
+        """Keep those that a strategy reads; all, for one that isn't built in."""
+        read = READ.get(strategy)
+        if read is None:
+            return self
+        return Weights(**{name: getattr(self, name) for name in read})
+
     def changed(self) -> dict[str, Any]:
         """Give those that differ from the defaults."""
         pairs = ((spec.name, getattr(self, spec.name), spec.default) for spec in fields(self))
         return {name: value for name, value, default in pairs if value != default}
 
 
+_FUSED = ("lexical_weight",)
+
+READ: Mapping[str, Sequence[str]] = {
+    "similar": (), "lexical": (), "random": (), "diverse": (), "mmr": ("lambda_mult",),
+    "hybrid": _FUSED, "dpp": _FUSED, "coverage": _FUSED,
+    "balanced": (*_FUSED, "min_labels", "max_per_label", "border"),
+}  # fmt: skip
+"""Strategy -> the weights that it reads."""
+
+
 @dataclass(frozen=True)
 class Pool:
-    """A shortlist as parallel arrays, nearest first; for strategies without a query, by id."""
+    """A shortlist as parallel arrays, nearest first; in any order where no query is asked."""
 
     similarity: Floats
     """The cosine of each candidate with the query, (n,)."""
@@ -151,6 +170,18 @@ def rank_weights(count: int) -> Floats:
     """Weigh ranks as rank fusion does, scaled: 1 for the first, then falling."""
     weights: Floats = (RRF_K + 1) / (RRF_K + 1 + np.arange(count))
     return weights
+
+
+def example_values(scores: Sequence[float] | Floats, best: float | None = None) -> Floats:
+    """Turn scores into values: exp((score - best) / VALUE_TEMPERATURE).
+
+    Far below the best they fall more slowly, so that sums of floats still tell far ones apart.
+    """
+    array = np.asarray(scores, dtype=np.float64)
+    if not len(array):
+        return array
+    below = ((array.max() if best is None else best) - array) / VALUE_TEMPERATURE
+    return np.exp(-np.minimum(below, STEEP) - np.maximum(below - STEEP, 0) / 10)
 
 
 def fused(pool: Pool) -> Floats:

@@ -28,6 +28,9 @@ DPP_TEMPERATURE = 0.1
 NEW_LABEL = 0.1
 """What the first example of a label is worth to `balanced` beside the most relevant one."""
 
+PART = 8
+"""Rows of a product of vectors that are worked out at a time."""
+
 NOTHING = 1e-10
 """The least a candidate adds: what those taken have is less than rounding can tell."""
 
@@ -227,4 +230,10 @@ def rank_greedily(gains: Gains, depth: int) -> tuple[Positions, Floats]:
 def _likeness(pool: Pool, kind: type[np.floating] = np.float64) -> NDArray[np.floating]:
     """Give the cosine of each candidate with each, (n, n)."""
     vectors = pool.vectors.astype(kind)
-    return vectors @ vectors.T
+    likeness = np.empty((len(pool), len(pool)), dtype=kind)
+    # In parts too small for BLAS to share among threads: beside other work, waiting for those took
+    # 100 times as long as the product.
+    for start in range(0, len(pool), PART):
+        part = slice(start, start + PART)
+        np.matmul(vectors[part], vectors.T, out=likeness[part])
+    return likeness

@@ -28,7 +28,7 @@ class Tuned(Strict):
 
     strategy: str
     weights: dict[str, int | float] = Field(default_factory=dict)
-    """What the strategy is told; see `promptlib.selection.pool.Weights`."""
+    """What the strategy is told, by name."""
     over: str
     """The strategy that it was compared with."""
     measure: str

@@ -67,7 +67,7 @@ class ExamplesSpec(Strict):
     lexical_weight: Annotated[float, Field(ge=0, le=1)] | None = None
     min_labels: NonNegativeInt | None = None
     max_per_label: PositiveInt | None = None
-    border: Annotated[float, Field(ge=0)] | None = None
+    border: Annotated[float, Field(ge=0, le=1)] | None = None
     order: str | None = None
     seed: int | None = None
     query: str | list[str] | None = None
