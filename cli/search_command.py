@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .output import json_option, open_project, print_json, print_table, read_text
+from .selecting import read_strategy
 
 
 @click.command()
@@ -13,7 +14,8 @@ from .output import json_option, open_project, print_json, print_table, read_tex
 @click.option("-k", type=click.IntRange(min=1), default=8, show_default=True, help="How many.")
 @click.option(
     "--strategy", default="similar", show_default=True,
-    help="How they are ranked: similar, mmr, lexical, hybrid, balanced or random.",
+    callback=lambda context, option, name: read_strategy(name),
+    help="How they are ranked: similar, lexical, hybrid, mmr, dpp, coverage, balanced ...",
 )  # fmt: skip
 @click.option("--where", multiple=True, metavar="FIELD=VALUE", help="Find only what meets this.")
 @json_option

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,6 +60,11 @@ def _root(text: str) -> Any:
     return yaml.compose(text[_head(text) : _tail(text)], yaml.SafeLoader)
 
 
+def _scalar(value: Any) -> str:
+    text: str = yaml.safe_dump(value)
+    return text.split("\n")[0]
+
+
 def _key(node: Any, name: str) -> tuple[Any, Any] | None:
     """Find a key of a mapping, with its value."""
     pairs = node.value if isinstance(node, yaml.MappingNode) else ()
@@ -89,10 +93,10 @@ def _with_part(text: str, part: str, found: Any, key: str, value: Any) -> str:
         node, head = found[1], _head(text)
         start, end = node.start_mark.index + head, node.end_mark.index + head
         space = "" if text[start - 1 : start].isspace() else " "
-        return f"{text[:start]}{space}{{{key}: {json.dumps(value)}}}{text[end:]}"
+        return f"{text[:start]}{space}{{{key}: {_scalar(value)}}}{text[end:]}"
     at = _tail(text)
     newline = "\r\n" if text[:at].endswith("\r\n") else "\n"
-    return f"{text[:at]}{part}: {{{key}: {json.dumps(value)}}}{newline}{text[at:]}"
+    return f"{text[:at]}{part}: {{{key}: {_scalar(value)}}}{newline}{text[at:]}"
 
 
 @dataclass(frozen=True)
@@ -106,20 +110,20 @@ class _Edit:
     def replaced(self, value: Any, new: Any) -> str:
         """Write another value in the place of one."""
         start, end = value.start_mark.index + self.head, value.end_mark.index + self.head
-        return f"{self.text[:start]}{json.dumps(new)}{self.text[end:]}"
+        return f"{self.text[:start]}{_scalar(new)}{self.text[end:]}"
 
     def added(self, key: str, value: Any) -> str:
         """Add a key behind the last one."""
         last = self.node.value[-1]
         end = last[1].end_mark.index + self.head
         if self.node.flow_style:
-            return f"{self.text[:end]}, {key}: {json.dumps(value)}{self.text[end:]}"
+            return f"{self.text[:end]}, {key}: {_scalar(value)}{self.text[end:]}"
         indent = " " * last[0].start_mark.column
         # A block's value may end on a later line; its own line ends before that.
         end = self.text.find("\n", last[1].start_mark.index + self.head, self._end_of(last[1]))
         end = self._end_of(last[1]) if end < 0 else end + 1
         newline = "\r\n" if self.text[:end].endswith("\r\n") else "\n"
-        return f"{self.text[:end]}{indent}{key}: {json.dumps(value)}{newline}{self.text[end:]}"
+        return f"{self.text[:end]}{indent}{key}: {_scalar(value)}{newline}{self.text[end:]}"
 
     def removed(self, pair: Any) -> str:
         """Take a key out, with its value."""
