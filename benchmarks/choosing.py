@@ -113,14 +113,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_sets(parser)
     parser.add_argument("--sample", type=int)
+    parser.add_argument("--rules-only", action="store_true")
     arguments = parser.parse_args()
     project, files = prepared(arguments.sets)
     figures: dict[str, object] = {}
     for name, file in files.items():
         source = QuerySource(file=file, sample=arguments.sample)
-        figures[name] = {"strategies": strategies(project, name, source)}
-        if figures[name]["strategies"]["yardstick"] == "vote_accuracy":  # type: ignore[index]
-            figures[name]["rules"] = rules(project, name, source)  # type: ignore[index]
+        found: dict[str, object] = {}
+        if not arguments.rules_only:
+            found["strategies"] = strategies(project, name, source)
+        if project.index(name).refresh().labels:
+            found["rules"] = rules(project, name, source)
+        figures[name] = found
         save("choosing", figures)
 
 

@@ -115,9 +115,8 @@ def resolve_settings(
     _refuse_unknown(options)
     examples = front.examples or ExamplesSpec()
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    in_front = {**dict(examples), "reserve": front.budget.reserve}
-    in_front = {name: value for name, value in in_front.items() if value is not None}
-    chosen: dict[str, Any] = _DEFAULTS | in_front | given
+    reserve = {} if front.budget.reserve is None else {"reserve": front.budget.reserve}
+    chosen: dict[str, Any] = _DEFAULTS | reserve | examples.given | given
     levels = [
         (given.get("encoding"), given.get("model")),
         (front.encoding, front.model),

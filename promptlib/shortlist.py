@@ -22,6 +22,9 @@ from promptlib.settings import Settings
 from promptlib.store.settings import Tuned
 from promptlib.text import canonical_json, text_number
 
+SPARE = 16
+"""Candidates that are looked for beyond those wanted: some say the same as others."""
+
 Fetch = Callable[[Sequence[int]], list[Example]]
 """Row keys -> their examples."""
 
@@ -68,6 +71,8 @@ def make_shortlist(
 
 def settled(settings: Settings, tuned: Tuned | None, fingerprint: str) -> Settings:
     """Say what `auto` stands for, for one store."""
+    if settings.strategy != "auto":
+        return settings
     strategy, weights = chosen_strategy(settings.strategy, settings.asked, tuned, fingerprint)
     return replace(settings, strategy=strategy, weights=weights)
 
@@ -81,7 +86,8 @@ def find_usable(
     The search goes deeper until there are enough of the first. `hides` marks more rows that count
     as the query's own.
     """
-    wanted = depth = max(SHORTLIST, settings.k)
+    wanted = max(SHORTLIST, settings.k)
+    depth = wanted + SPARE
     while True:
         found = find_candidates(state, query, settings.strategy, depth, settings.seed, allowed)
         own = _own(found, query, settings)
@@ -95,9 +101,8 @@ def find_usable(
         if usable.sum() >= wanted or len(found) < depth:
             break
         depth *= 4
-    kept = found.at(usable)
-    if depth > wanted:
-        kept = kept.at(_best(kept, SAMPLE if settings.strategy == "diverse" else wanted))
+    kept = found if usable.all() else found.at(usable)
+    kept = kept.at(_best(kept, SAMPLE if settings.strategy == "diverse" else wanted))
     if settings.explain and settings.strategy in NO_WORDS:
         known = state.known_terms(terms_of(query.text))
         kept, found = (state.with_word_scores(part, known) for part in (kept, found))
@@ -120,10 +125,10 @@ def _own(found: Candidates, query: Query, settings: Settings) -> Mask:
 def repeats(found: Candidates, fetch: Fetch) -> Mask:
     """Mark the rows that say what a row before them says: the same input and the same output."""
     marked = np.zeros(len(found), bool)
+    if len({*found.texts.tolist()}) == len(found):
+        return marked
     _, group, sizes = np.unique(found.texts, return_inverse=True, return_counts=True)
     suspects = np.flatnonzero(sizes[group] > 1)
-    if not len(suspects):
-        return marked
     seen: set[str] = set()
     for at, example in zip(suspects, fetch(found.keys[suspects].tolist()), strict=True):
         said = canonical_json([example.input, example.output])
@@ -132,8 +137,10 @@ def repeats(found: Candidates, fetch: Fetch) -> Mask:
     return marked
 
 
-def _best(found: Candidates, wanted: int) -> Mask:
+def _best(found: Candidates, wanted: int) -> Mask | slice:
     """Mark the first, and those that share most words."""
+    if not found.lexical.any():
+        return slice(wanted)
     by_words = np.empty(len(found), np.int64)
     by_words[np.argsort(-found.lexical, kind="stable")] = np.arange(len(found))
     best: Mask = (np.arange(len(found)) < wanted) | ((by_words < wanted) & (found.lexical > 0))
@@ -141,4 +148,8 @@ def _best(found: Candidates, wanted: int) -> Mask:
 
 
 def _parts(found: Candidates, left_out: dict[DropReason, Mask], most: int) -> LeftOut:
-    return [(why, found.at(marked).at(slice(most))) for why, marked in left_out.items()]
+    return [
+        (why, found.at(np.flatnonzero(marked)[:most]))
+        for why, marked in left_out.items()
+        if marked.any()
+    ]

@@ -203,10 +203,9 @@ def label_votes(pool: Pool) -> dict[str | None, float]:
     An estimate of how likely it is the query's (Narnoli and Surdeanu 2026: models that are shown
     relevant examples behave much like such a vote).
     """
-    if not len(pool):
-        return {}
-    votes = np.exp((pool.similarity - pool.similarity.max()) / TEMPERATURE)
-    total: dict[str | None, float] = {}
-    for label, vote in zip(pool.labels, (votes / votes.sum()).tolist(), strict=True):
-        total[label] = total.get(label, 0.0) + vote
-    return {label: round(share, DIGITS) for label, share in total.items()}
+    votes = np.exp((pool.similarity - pool.similarity.max(initial=-1)) / TEMPERATURE).tolist()
+    total: dict[str | None, float] = dict.fromkeys(pool.labels, 0.0)
+    for label, vote in zip(pool.labels, votes, strict=True):
+        total[label] += vote
+    whole = sum(total.values())
+    return {label: round(share / whole, DIGITS) for label, share in total.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -74,6 +75,11 @@ class ExamplesSpec(Strict):
     min_score: Annotated[float, Field(ge=-1, le=1)] | None = None
     exclude_self: bool | None = None
     where: dict[str, Any] | list[str] | None = None
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """What is set, by name."""
+        return {name: value for name, value in self if value is not None}
 
 
 class BudgetSpec(Strict):
