@@ -92,18 +92,16 @@ class Evaluator:
             raise ConfigError(f"no row of store {self.index.store.name!r} is left to choose from")
         self._classes = Counter(self.state.labels_at(rows).tolist())
         del self._classes[None]
-        tuned = self.index.settings(self.state, self.connection).tuned
-        for name, strategy in (("current", self.settings.strategy), ("auto", "auto")):
-            asked = replace(self.settings, strategy=strategy)
-            found = settled(asked, tuned, self.state.origin.fingerprint)
-            budget = None if found.budget == AMPLE else found.budget
-            weights = found.weights.of(strategy_name(found.strategy))
-            setattr(self, name, Way(found.strategy, found.k, budget, weights))
 
-    current: Way = field(init=False)
-    """The settings in force."""
-    auto: Way = field(init=False)
-    """What they would be with the strategy `auto`."""
+    @cached_property
+    def current(self) -> Way:
+        """The settings in force."""
+        return self._in_force(self.settings.strategy)
+
+    @cached_property
+    def auto(self) -> Way:
+        """What they would be with the strategy `auto`."""
+        return self._in_force("auto")
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -170,6 +168,14 @@ class Evaluator:
         return [self._examples[key] for key in keys]
 
     # -- parts -----------------------------------------------------------------------------------
+
+    def _in_force(self, strategy: str | Strategy) -> Way:
+        tuned = self.index.settings(self.state, self.connection).tuned
+        asked = replace(self.settings, strategy=strategy)
+        found = settled(asked, tuned, self.state.origin.fingerprint)
+        budget = None if found.budget == AMPLE else found.budget
+        weights = found.weights.of(strategy_name(found.strategy))
+        return Way(found.strategy, found.k, budget, weights)
 
     @cached_property
     def _queries(self) -> list[Query]:
