@@ -44,7 +44,7 @@ def eval(
     for out in filter(None, (png, html)):
         if not Path(out).absolute().parent.is_dir() or Path(out).is_dir():
             raise click.ClickException(f"can't write {out}: no such folder, or it is one")
-    project = open_project(ctx, unit="query")
+    project = open_project(ctx)
     evaluation = evaluate(project, template, **what_is_asked(project, template, told))
     if as_json:
         print_json(evaluation.to_dict())

@@ -110,26 +110,26 @@ def read_list(file: str, what: str) -> list[Any]:
     return items
 
 
-def open_project(context: click.Context, *, start: bool = False, unit: str = "row") -> Project:
-    """Open the project that --project names, with a progress bar for long work, counted in units.
+def open_project(context: click.Context, *, start: bool = False) -> Project:
+    """Open the project that --project names, with a progress bar for long work.
 
     With `start`, the embedding model is loaded while everything else is.
     """
     import promptlib
 
-    progress, close = _progress(unit)
+    progress, close = _progress()
     context.call_on_close(close)
     project: Project = promptlib.open(context.find_root().obj, progress=progress, start=start)
     context.call_on_close(project.close)
     return project
 
 
-def _progress(unit: str) -> tuple[ProjectProgress, Any]:
+def _progress() -> tuple[ProjectProgress, Any]:
     """Make a progress bar that appears with the first report; a pipe gets one line at the end."""
 
     def one_line(what: str, done: int, total: int) -> None:
         if done == total:
-            say(f"{what}: {counted(total, unit)}")
+            say(f"{what}: {counted(total, _unit(what))}")
 
     if not sys.stderr.isatty():
         return one_line, lambda: None
@@ -141,17 +141,28 @@ def _progress(unit: str) -> tuple[ProjectProgress, Any]:
 
     def report(what: str, done: int, total: int) -> None:
         if not shown:
-            shown.append(_bar(plural(unit)))
+            shown.append(_bar())
             shown[0].start()
-            shown[0].add_task(what, total=total)
-        shown[0].update(shown[0].task_ids[0], description=what, completed=done, total=total)
+            shown[0].add_task(what, total=total, units="")
+        shown[0].update(
+            shown[0].task_ids[0],
+            description=what,
+            completed=done,
+            total=total,
+            units=plural(_unit(what)),
+        )
         if done >= total:  # what is printed next comes below the bar
             close()
 
     return report, close
 
 
-def _bar(units: str) -> Any:
+def _unit(what: str) -> str:
+    """Say what is counted while something is going on."""
+    return "row" if what.startswith(("importing", "embedding")) else "query"
+
+
+def _bar() -> Any:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -163,7 +174,7 @@ def _bar(units: str) -> Any:
 
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn(units), TimeRemainingColumn(), console=Console(stderr=True),
+        TextColumn("{task.fields[units]}"), TimeRemainingColumn(), console=Console(stderr=True),
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def tune(
         raise click.UsageError("--write needs a TEMPLATE")
     if write and dry_run:
         raise click.UsageError("give --write or --dry-run, not both")
-    project = open_project(ctx, unit="query")
+    project = open_project(ctx)
     if project.database.read_only and not dry_run:
         raise click.ClickException("the project is read-only; --dry-run changes nothing")
     found = search(project, template, **what_is_asked(project, template, told))
