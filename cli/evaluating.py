@@ -131,8 +131,7 @@ def verdict(what: str, way: Way, gain: Difference | None, over: str, found: Tuni
     """Say whether the best way is clearly better than another."""
     if gain is None:
         return f"{what}: keep {over}"
-    measure = found.yardstick.replace("_", " ")
-    difference = f"{measure} {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
+    difference = f"{found.yardstick.replace('_', ' ')} {gain}"
     if gain.is_gain:
         return f"{what}: {way}; {difference} against {over}"
     return f"{what}: keep {over}; {way} was best in the search, then {difference}: not clearly more"

@@ -96,9 +96,7 @@ def make_request(
     except (ConfigError, EncodingError) as error:
         error.args = (f"template {template.name!r}: {error}",)
         raise
-    store = options.get("store")
-    if store is None and template.front.examples is not None:
-        store = template.front.examples.store
+    store = named_store(template, options)
     used = sorted(template.uses - {"history"})
     if not used:
         shown = f"template {template.name} shows no examples: store {store} wasn't asked"
@@ -112,6 +110,14 @@ def make_request(
     if "examples" not in used:
         settings = replace(settings, k=0)
     return Request(template, given, messages, settings, store)
+
+
+def named_store(template: Template, options: Options) -> str | None:
+    """Say which store examples come from: the one that is asked for, or the template's."""
+    store = options.get("store")
+    if store is None and template.front.examples is not None:
+        store = template.front.examples.store
+    return store
 
 
 def _with_query(template: Template, query: str | None, inputs: Mapping[str, Any]) -> dict[str, Any]:

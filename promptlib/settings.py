@@ -16,7 +16,7 @@ from promptlib.selection.ordering import check_order
 from promptlib.selection.pool import Strategy, Weights
 from promptlib.selection.strategies import strategy_name
 from promptlib.templating.frontmatter import ExamplesSpec, FrontMatter
-from promptlib.text import canonical_json, kind_of
+from promptlib.text import canonical_json, is_number, kind_of
 
 DEFAULT_K = 8
 
@@ -177,7 +177,7 @@ def _check(chosen: Mapping[str, Any], budget: Any) -> None:
         _check_whole("max_example_tokens", chosen["max_example_tokens"], least=1)
     if chosen["min_k"] > chosen["k"]:
         raise ConfigError(f"min_k ({chosen['min_k']}) is more than k ({chosen['k']})")
-    if not (_is_number(chosen["share"]) and 0 < chosen["share"] <= 1):
+    if not (is_number(chosen["share"]) and 0 < chosen["share"] <= 1):
         raise ConfigError(f"share must be a number above 0, at most 1, not {chosen['share']!r}")
     _check_whole("reserve", chosen["reserve"], least=0)
     _check_whole("seed", chosen["seed"], least=0)
@@ -189,7 +189,7 @@ def _check(chosen: Mapping[str, Any], budget: Any) -> None:
             f"a reserve of {chosen['reserve']:,} leaves nothing of a budget of {budget:,}"
         )
     min_score = chosen["min_score"]
-    if min_score is not None and not (_is_number(min_score) and -1 <= min_score <= 1):
+    if min_score is not None and not (is_number(min_score) and -1 <= min_score <= 1):
         raise ConfigError(f"min_score must be a number from -1 to 1, not {min_score!r}")
     strategy_name(chosen["strategy"])
     check_order(chosen["order"])
@@ -200,10 +200,6 @@ def _check_whole(name: str, value: Any, least: int) -> None:
         raise ConfigError(f"{name} must be a whole number, not {value!r}")
     if value < least:
         raise ConfigError(f"{name} must be {least} or more, not {value}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _tools(tools: Any) -> tuple[Mapping[str, Any], ...]:

@@ -46,6 +46,16 @@ def kind_of(value: object) -> str:
     return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is a number as JSON has them: a boolean isn't."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_whole(value: object, least: int) -> bool:
+    """Whether a value is a whole number, `least` or more."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
 def lone_surrogate(text: str) -> str | None:
     """Say what is wrong with a text that UTF-8 can't write; None when nothing is."""
     try:

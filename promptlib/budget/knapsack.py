@@ -46,7 +46,7 @@ def best_set(
         # At a coarse unit the cheapest may seem too dear.
         cheapest = sorted(useful, key=lambda i: costs[i])[:min_k] if unit > 1 else []
         fits = len(cheapest) == min_k and sum(costs[i] for i in cheapest) <= room * unit
-        return sorted(cheapest) if fits and cheapest else None
+        return sorted(cheapest) if fits else None
     number = min_k + int(full[min_k:].argmax())
     chosen: list[int] = []
     for i in range(n):

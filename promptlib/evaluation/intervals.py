@@ -29,6 +29,9 @@ class Difference(Estimate):
 
     p: float
 
+    def __str__(self) -> str:
+        return f"{self.value:+.3f} ({self.low:+.3f} to {self.high:+.3f})"
+
     @property
     def is_gain(self) -> bool:
         """Whether it is clearly above zero, by the interval and by the test.

@@ -21,12 +21,14 @@ from promptlib.evaluation.questions import (
     questions_from_file,
     questions_from_store,
 )
+from promptlib.example import Recipe
 from promptlib.project import Project
-from promptlib.request import Request, make_request
+from promptlib.request import Request, make_request, named_store
 from promptlib.selection.pool import Strategy
 from promptlib.settings import Options, resolve_settings
 from promptlib.templating.registry import TemplateRegistry
 from promptlib.templating.template import Template
+from promptlib.text import is_whole
 
 PLAIN = Path(__file__).resolve().parent.parent / "data" / "evaluation"
 """Where the template is that a store is evaluated with when none is named."""
@@ -58,12 +60,8 @@ class QuerySource:
         if self.file is not None and self.holdout is not None:
             raise ConfigError("queries come from a file or are held out of the store, not both")
         for name, value, least in (("sample", self.sample, 1), ("seed", self.seed, 0)):
-            if value is not None and not _is_whole(value, least):
+            if value is not None and not is_whole(value, least):
                 raise ConfigError(f"{name} must be a whole number, {least} or more, not {value!r}")
-
-
-def _is_whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 @dataclass(frozen=True)
@@ -178,7 +176,7 @@ def evaluate(
 def check_numbers(ks: Sequence[int], budgets: Sequence[int]) -> None:
     """Raise ConfigError for a k or a budget that can't be."""
     for name, values in (("ks", ks), ("budgets", budgets)):
-        if not isinstance(values, Sequence) or not all(_is_whole(value, 1) for value in values):
+        if not isinstance(values, Sequence) or not all(is_whole(value, 1) for value in values):
             raise ConfigError(f"{name} must be a list of whole numbers, 1 or more, not {values!r}")
 
 
@@ -223,7 +221,13 @@ def open_evaluator(
         loaded.front, given, model=project.config.model, encoding=project.config.encoding,
         root=project.root,
     )  # fmt: skip
-    index = project.index(_store_of(loaded, given.get("store")))
+    name = named_store(loaded, given)
+    if name is None:
+        raise ConfigError(
+            f"template {loaded.name!r} names no store; give one, or set examples.store in its "
+            "front matter"
+        )
+    index = project.index(name)
     with index.store.database.read() as connection:
         state = index.refresh(connection)
         allowed = np.ones(len(state.alive), dtype=np.bool_)
@@ -248,7 +252,7 @@ def open_evaluator(
 
 
 def _requests(
-    project: Project, template: Template, questions: Questions, recipe: Any,
+    project: Project, template: Template, questions: Questions, recipe: Recipe,
     inputs: Mapping[str, Any], options: Options,
 ) -> list[Request]:  # fmt: skip
     """Make a request of each query; raises what `build` would, saying which query it was."""
@@ -265,14 +269,3 @@ def _requests(
     if "examples" not in template.uses:
         raise ConfigError(f"template {template.name!r} shows no examples: nothing to evaluate")
     return requests
-
-
-def _store_of(template: Template, store: str | None) -> str:
-    spec = template.front.examples
-    name = store or (spec.store if spec is not None else None)
-    if name is None:
-        raise ConfigError(
-            f"template {template.name!r} names no store; give one, or set examples.store in its "
-            "front matter"
-        )
-    return name

@@ -94,11 +94,7 @@ def _row(outcome: Outcome, known: list[str], main: str) -> list[Any]:
             continue
         row.append(None if found is None else f"{found.low:.3f} to {found.high:.3f}")
         delta = outcome.against_first.get(main)
-        row += (
-            [None, None]
-            if delta is None
-            else [f"{delta.value:+.3f} ({delta.low:+.3f} to {delta.high:+.3f})", delta.p]
-        )
+        row += [None, None] if delta is None else [str(delta), delta.p]
     return row
 
 

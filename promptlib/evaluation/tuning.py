@@ -209,8 +209,7 @@ def write_winner(project: Project, tuning: Tuning) -> bool:
     if way.budget != tuning.current.budget:
         changes["budget"] = {"tokens": way.budget}
     comment = (
-        f"{now()[:10]}, {tuning.yardstick.replace('_', ' ')} {gain.value:+.3f} "
-        f"({gain.low:+.3f} to {gain.high:+.3f}) against {tuning.current}, "
+        f"{now()[:10]}, {tuning.yardstick.replace('_', ' ')} {gain} against {tuning.current}, "
         f"on {tuning.queries[1]} queries that took no part in choosing"
     )
     source = path.read_bytes().decode()  # as it stands there: line ends, mark and all

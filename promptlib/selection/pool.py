@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptlib.errors import ConfigError
+from promptlib.text import is_number, is_whole
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -53,14 +54,13 @@ class Weights:
     def __post_init__(self) -> None:
         for name in ("lambda_mult", "lexical_weight", "border"):
             value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not 0 <= value <= 1:
+            if not (is_number(value) and 0 <= value <= 1):
                 raise ConfigError(f"{name} must be a number from 0 to 1, not {value!r}")
         for name, least in (("min_labels", 0), ("max_per_label", 1)):
             value = getattr(self, name)
             if name == "max_per_label" and value is None:
                 continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            if not is_whole(value, least):
                 raise ConfigError(f"{name} must be a whole number, {least} or more, not {value!r}")
 
     def of(self, strategy: str) -> Weights:
