@@ -13,7 +13,7 @@ from .selecting import read_pair, read_strategy
 
 if TYPE_CHECKING:
     from promptlib.evaluation.evaluating import Way
-    from promptlib.evaluation.intervals import Difference
+    from promptlib.intervals import Difference
     from promptlib.evaluation.tuning import Tuning
     from promptlib.project import Project
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlib.evaluation.intervals import Bootstrap, p_value
+from promptlib.intervals import Bootstrap, p_value
 from promptlib.evaluation.measures import Shown, measure, overlap, vote
 
 

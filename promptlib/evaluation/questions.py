@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection
 
+from promptlib.curation.likeness import NEAR_DUPLICATE
 from promptlib.errors import ConfigError, InputsError
 from promptlib.example import Example, Recipe, retrieval_text
 from promptlib.files.reading import ExamplesFile
@@ -19,9 +20,6 @@ from promptlib.index.state import Mask, State
 from promptlib.index.vector import ExampleIndex
 from promptlib.message import message_text
 from promptlib.templating.template import Template
-
-NEAR_DUPLICATE = 0.95
-"""A row of the store at least so similar to a query that is a row itself would give it away."""
 
 LEAVE_ONE_OUT = 500
 """Rows that are left out one at a time unless told otherwise."""

@@ -13,7 +13,6 @@ import numpy as np
 
 from promptlib.errors import ConfigError, PromptlibError
 from promptlib.evaluation.evaluating import AMPLE, Evaluator, Values, Way
-from promptlib.evaluation.intervals import Bootstrap, Difference, Estimate
 from promptlib.evaluation.measures import MEASURES
 from promptlib.evaluation.questions import (
     Questions,
@@ -22,6 +21,7 @@ from promptlib.evaluation.questions import (
     questions_from_store,
 )
 from promptlib.example import Recipe
+from promptlib.intervals import Bootstrap, Difference, Estimate
 from promptlib.project import Project
 from promptlib.request import Request, make_request, named_store
 from promptlib.selection.pool import Strategy

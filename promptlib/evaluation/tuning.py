@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from promptlib.errors import ConfigError
 from promptlib.evaluation.evaluating import Evaluator, Values, Way
-from promptlib.evaluation.intervals import Difference
 from promptlib.evaluation.session import (
     Outcome,
     QuerySource,
@@ -21,6 +20,7 @@ from promptlib.evaluation.session import (
     yardstick_of,
 )
 from promptlib.files.writing import replacing
+from promptlib.intervals import Difference
 from promptlib.project import Project
 from promptlib.selection.pool import Weights
 from promptlib.selection.strategies import AUTO, STRATEGIES, strategy_name

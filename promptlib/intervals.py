@@ -1,4 +1,4 @@
-"""How sure a mean is: bootstrap intervals, and paired tests of two ways on the same queries."""
+"""How sure a figure is: intervals of means and shares, and paired tests on the same queries."""
 
 from __future__ import annotations
 
@@ -75,6 +75,28 @@ class Bootstrap:
         tail = 100 * (1 - LEVEL) / 2
         low, high = np.percentile(means, [tail, 100 - tail])
         return float(low), float(high)
+
+
+def wilson(hits: int, tries: int, level: float = LEVEL) -> Estimate:
+    """Estimate a share of so many tries, one at least, by the score interval (Wilson 1927)."""
+    from statistics import NormalDist
+
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share, spread = hits / tries, z * z / tries
+    middle = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * (share * (1 - share) / tries + spread / (4 * tries)) ** 0.5
+    return Estimate(share, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def mean_of(values: Floats) -> Estimate:
+    """Estimate a mean by Student's interval: one value alone says nothing of its spread."""
+    from scipy import stats
+
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Estimate(mean, -np.inf, np.inf)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * stats.sem(values))
+    return Estimate(mean, mean - half, mean + half)
 
 
 def p_value(differences: Floats) -> float:

@@ -1,0 +1,1 @@
+"""Looks at the rows of a store: likeness, quality, suspects."""

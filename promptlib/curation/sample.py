@@ -1,0 +1,71 @@
+"""The rows of a store as arrays: all of them, or as many as can be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from promptlib.curation.likeness import group_twins
+from promptlib.example import Example
+from promptlib.index.state import State
+from promptlib.index.vector import ExampleIndex
+
+Floats = NDArray[np.float32]
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of a store, drawn at random, as parallel arrays in the order of the draw."""
+
+    vectors: Floats
+    """Unit rows, (n, dim)."""
+    codes: Codes
+    """Of each row's label, a place in `labels`; -1 without one."""
+    labels: Sequence[str]
+    examples: Sequence[Example]
+    rows: int
+    """That the store has: more than the sample where it is large."""
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @cached_property
+    def twins(self) -> Codes:
+        """The number of each row's group of near copies; see `group_twins`."""
+        return group_twins(self.vectors)
+
+    def ids(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> list[str]:
+        """Give the ids of rows, marked or by position."""
+        marked = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        return [self.examples[at].id for at in marked.tolist()]
+
+
+def read_sample(
+    index: ExampleIndex, state: State, connection: Connection, most: int, seed: int = 0
+) -> Sample:
+    """Draw at most so many of the rows that prompts may show."""
+    alive = np.flatnonzero(state.alive)
+    drawn = state.draw(alive, min(most, len(alive)), seed)
+    found = state.scored(drawn, np.zeros(index.embedder.dim, np.float32))
+    order = {position: at for at, position in enumerate(found.positions.tolist())}
+    found = found.at([order[position] for position in drawn.tolist()])
+    places = {name: code for code, name in enumerate(state.labels)}
+    return Sample(
+        vectors=found.vectors.astype(np.float32),
+        codes=np.array([places.get(label, -1) for label in found.labels.tolist()], np.int64),
+        labels=state.labels,
+        examples=_read(index, found.keys.tolist(), connection),
+        rows=len(alive),
+    )
+
+
+def _read(index: ExampleIndex, keys: list[int], connection: Connection) -> list[Example]:
+    """Read in parts: a query takes only so many parameters."""
+    parts = (keys[start : start + 500] for start in range(0, len(keys), 500))
+    return [example for part in parts for example in index.store.by_keys(part, connection)]

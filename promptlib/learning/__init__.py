@@ -1,0 +1,1 @@
+"""What can be learned from labelled vectors without a language model."""
