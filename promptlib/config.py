@@ -50,6 +50,7 @@ class ProjectConfig(Strict):
     database: str = "sqlite:///.promptlib/promptlib.db"
     model: str | None = None
     encoding: str | None = None
+    usage: bool = False
     embedder: EmbedderConfig = Field(default_factory=EmbedderConfig)
 
 
@@ -88,7 +89,7 @@ def read_config(root: Path) -> ProjectConfig:
         raise ConfigError("\n".join(problems)) from None
 
 
-def _toml(value: str) -> str:
+def _toml(value: str | bool) -> str:
     return json.dumps(value, ensure_ascii=False)  # a TOML basic string escapes as JSON does
 
 

@@ -90,12 +90,13 @@ def wilson(hits: int, tries: int, level: float = LEVEL) -> Estimate:
 
 def mean_of(values: Floats) -> Estimate:
     """Estimate a mean by Student's interval: one value alone says nothing of its spread."""
-    from scipy import stats
+    from scipy.special import stdtrit
 
     mean = float(values.mean())
     if len(values) < 2:
         return Estimate(mean, -np.inf, np.inf)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * stats.sem(values))
+    error = float(values.std(ddof=1)) / len(values) ** 0.5
+    half = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * error
     return Estimate(mean, mean - half, mean + half)
 
 

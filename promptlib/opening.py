@@ -20,12 +20,14 @@ def open_project(
     embedder: Embedder | None = None,
     progress: ProjectProgress | None = None,
     start: bool = False,
+    usage: bool | None = None,
 ) -> Project:
     """Open the project or bundle in a folder or the nearest one above it; raises ConfigError.
 
     `embedder` takes the place of the one that promptlib.toml names. `progress` is called with
     (what, done, total) while a starter is imported. With `start`, the embedding model is loaded in
-    the background at once rather than at the first prompt.
+    the background at once rather than at the first prompt. With `usage`, prompts are counted, by
+    day and template, never with their text; promptlib.toml's `usage` says so for good.
     """
     root = find_project(Path(path))
     if (root / BUNDLE_FACTS).is_file():
@@ -41,4 +43,4 @@ def open_project(
             embedder.start()
     from promptlib.project import Project
 
-    return Project(root, config, embedder=embedder, progress=progress)
+    return Project(root, config, embedder=embedder, progress=progress, usage=usage)

@@ -30,6 +30,7 @@ from promptlib.shortlist import make_shortlist, settled
 from promptlib.store.database import Database
 from promptlib.stores import ProjectStores
 from promptlib.templating.registry import TemplateRegistry
+from promptlib.usage import UsageLedger, UsageRow, read_usage
 
 WORKERS = 2
 """Threads that `abuild` works in: more would only wait for each other, and keep the event loop
@@ -51,12 +52,15 @@ class Project(ProjectStores):
         database: Database | None = None,
         index_folder: Path | None = None,
         progress: ProjectProgress | None = None,
+        usage: bool | None = None,
     ) -> None:
         embedder = embedder or LazyEmbedder(config.embedder.model, config.embedder.precision)
         super().__init__(
             root, config, embedder, database=database, index_folder=index_folder, progress=progress
         )
         self.registry = TemplateRegistry(root / config.templates)
+        self.ledger = UsageLedger(self.database)
+        self._counts_usage = config.usage if usage is None else usage
 
     def _renew(self) -> None:
         super()._renew()
@@ -71,6 +75,7 @@ class Project(ProjectStores):
     def close(self) -> None:
         """End what goes on in the background, and close the database; use opens it again."""
         self._threads.shutdown(cancel_futures=True)
+        self.ledger.close()
         super().close()
         self._renew()
 
@@ -169,6 +174,20 @@ class Project(ProjectStores):
             index, query, k, strategy=strategy, seed=seed, where=Where.parse(where)
         )
 
+    def record_outcome(self, prompt: Prompt | Mapping[str, Any], *, correct: bool) -> None:
+        """Count whether the answer to a prompt was right, for `promptlib advise`.
+
+        Takes the prompt or its manifest; counts are all that is kept. Raises InputsError for
+        anything else.
+        """
+        manifest = prompt.manifest if isinstance(prompt, Prompt) else prompt
+        self.ledger.judge(manifest, correct)
+
+    def usage(self, days: int | None = None) -> list[UsageRow]:
+        """List what was counted: of the last so many days, or ever."""
+        self.ledger.flush()
+        return read_usage(self.database, days)
+
     # -- parts -----------------------------------------------------------------------------------
 
     def _request(
@@ -179,6 +198,12 @@ class Project(ProjectStores):
         return make_request(loaded, self.config, self.root, query, inputs, history, options)
 
     def _answer(self, requests: Sequence[Request]) -> list[Prompt]:
+        prompts = self._built(requests)
+        if self._counts_usage:
+            self.ledger.count(prompts)
+        return prompts
+
+    def _built(self, requests: Sequence[Request]) -> list[Prompt]:
         """Build the prompts of one template, in one snapshot of its store."""
         name = requests[0].store if requests else None
         if name is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 from promptlib.errors import ExampleError
@@ -31,6 +32,17 @@ def text_hash(text: str) -> str:
 def text_number(text: str) -> int:
     """Number a text by the first 64 bits of its hash."""
     return int(text_hash(text)[:16], 16)
+
+
+def shared_prefix(texts: Sequence[str]) -> str:
+    """Give the longest start that all texts have in common."""
+    first, last = min(texts), max(texts)  # those between them share what these share
+    length = 0
+    for one, other in zip(first, last, strict=False):
+        if one != other:
+            break
+        length += 1
+    return first[:length]
 
 
 def file_sha256(path: Path) -> str:

@@ -26,7 +26,7 @@ from promptlib.index.candidates import Candidates
 from promptlib.index.lexical import terms_of
 from promptlib.index.state import Mask, State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
-from promptlib.prompt import PromptExample
+from promptlib.prompt import Prompt, PromptExample
 from promptlib.request import Request
 from promptlib.retrieval import Query
 from promptlib.selection.pool import Strategy, Weights
@@ -160,6 +160,19 @@ class Evaluator:
             rows=len(self.state), pending=self.state.pending, notes=(), origin={},
         )  # fmt: skip
 
+    def prompt(self, number: int, way: Way, shortlist: Shortlist | None = None) -> Prompt:
+        """Build the prompt of a question; raises what `build` does."""
+        if shortlist is None:
+            shortlist = self.shortlist(number, way, max(SHORTLIST, way.k))
+        request = self.requests[number]
+        budget = AMPLE if way.budget is None else way.budget
+        settings = replace(
+            request.settings, strategy=way.strategy, k=way.k, budget=budget, weights=way.weights
+        )
+        return build_prompt(
+            request.template, request.inputs, settings, shortlist, history=request.history
+        )
+
     def fetch(self, keys: Sequence[int]) -> list[Example]:
         """Read examples, each once."""
         if missing := [key for key in keys if key not in self._examples]:
@@ -197,16 +210,9 @@ class Evaluator:
         return results
 
     def _of_way(self, number: int, way: Way, shortlist: Shortlist) -> dict[str, float]:
-        request = self.requests[number]
-        budget = AMPLE if way.budget is None else way.budget
-        settings = replace(
-            request.settings, strategy=way.strategy, k=way.k, budget=budget, weights=way.weights
-        )
         start = time.perf_counter()
         try:
-            prompt = build_prompt(
-                request.template, request.inputs, settings, shortlist, history=request.history
-            )
+            prompt = self.prompt(number, way, shortlist)
         except (BudgetError, TooFewExamplesError):
             nothing = shortlist.candidates.at(slice(0))
             return measure(self._shown(number, way, nothing, ())) | {"failed": 1.0}

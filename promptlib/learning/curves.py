@@ -20,8 +20,8 @@ from promptlib.intervals import Estimate, mean_of
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
-Learner = Callable[[Codes, Codes], Codes]
-"""(positions to learn from, positions asked) -> the answer for each asked."""
+Learner = Callable[[Codes, Codes], NDArray[Any]]
+"""(positions to learn from, positions asked) -> how right each answer is, from 0 to 1."""
 
 SIZES, SEEDS = 6, 5
 TEST_SHARE, TEST_ROWS = 0.2, 1_000
@@ -33,6 +33,11 @@ FURTHEST = 4
 """A curve is never carried beyond so many times the data."""
 PAYS = 0.01
 """What a doubling of the data must bring to pay: a point."""
+
+WIDEST = 0.25
+"""A band that is wider than that, at the furthest, tells nothing."""
+
+Shape = Literal["power law", "flat", "not identifiable"]
 
 _EXPONENTS = np.geomspace(0.05, 2, 60)
 
@@ -59,7 +64,7 @@ class Curve:
     """What the last doubling brought, paired by seed and test row."""
     ahead: Sequence[Band]
     """At all rows, twice and four times as many; empty where no law can be told."""
-    shape: Literal["power law", "flat", "not identifiable"]
+    shape: Shape
 
     @property
     def pays(self) -> bool:
@@ -79,14 +84,14 @@ class Curve:
 
 
 def measure_curve(
-    name: str, learner: Learner, codes: Codes, groups: Codes, *, sizes: int = SIZES,
+    name: str, learner: Learner, groups: Codes, *, sizes: int = SIZES,
     seeds: int = SEEDS, report: Progress | None = None,
 ) -> Curve | None:  # fmt: skip
     """Measure a learner on growing parts of the rows; None where there are too few for that.
 
     Each seed draws other test rows, whole groups of near copies, and grows one training set.
     """
-    right: list[list[NDArray[np.bool_]]] = []
+    right: list[list[NDArray[Any]]] = []
     steps: list[int] = []
     for seed in range(seeds):
         train, test = _split(groups, np.random.default_rng(seed))
@@ -95,12 +100,12 @@ def measure_curve(
             return None
         right.append([])
         for done, size in enumerate(steps, start=seed * sizes + 1):
-            right[-1].append(learner(train[:size], test) == codes[test])
+            right[-1].append(learner(train[:size], test))
             if report is not None:
                 report(done, seeds * sizes)
     tested = min(len(rows[0]) for rows in right)
-    answers = np.array([[row[:tested] for row in rows] for rows in right])
-    return _curve(name, np.array(steps), answers, len(codes))
+    answers = np.array([[row[:tested] for row in rows] for rows in right], dtype=np.float64)
+    return _curve(name, np.array(steps), answers, len(groups))
 
 
 def fit_power_law(sizes: Floats, accuracies: Floats) -> tuple[Floats, Floats, Floats]:
@@ -137,36 +142,39 @@ def _split(groups: Codes, rng: np.random.Generator) -> tuple[Codes, Codes]:
     return order[~is_test], order[is_test]
 
 
-def _curve(name: str, sizes: Codes, right: NDArray[np.bool_], rows: int) -> Curve:
-    """Make a curve of right answers, (seeds, sizes, test rows)."""
+def _curve(name: str, sizes: Codes, right: Floats, rows: int) -> Curve:
+    """Make a curve of how right answers are, (seeds, sizes, test rows)."""
     by_seed = right.mean(axis=2)
     points = [mean_of(by_seed[:, at]) for at in range(len(sizes))]
-    # Each seed's difference is paired; its test rows add their own uncertainty.
-    doubling = mean_of((right[:, -1].astype(float) - right[:, -2]).mean(axis=1))
-    resampled = _resampled(right)
-    if np.ptp(by_seed.mean(axis=0)) == 0:
-        shape: Any = "flat"
-    elif _is_ill_behaved(by_seed):
-        shape = "not identifiable"
-    else:
-        shape = "power law"
-    ahead = () if shape == "not identifiable" else _bands(sizes, resampled, rows)
+    doubling = mean_of(by_seed[:, -1] - by_seed[:, -2])
+    ahead: Sequence[Band] = ()
+    shape: Shape = "not identifiable"
+    if not _falls(by_seed):
+        ahead = _bands(sizes, _resampled(right), rows)
+        if ahead[-1].high - ahead[-1].low > WIDEST:
+            ahead = ()
+        else:
+            shape = "power law" if _rises(by_seed) else "flat"
     return Curve(name, sizes.tolist(), points, doubling, ahead, shape)
 
 
-def _is_ill_behaved(by_seed: Floats) -> bool:
+def _rises(by_seed: Floats) -> bool:
+    return mean_of(by_seed[:, -1] - by_seed[:, 0]).low > 0
+
+
+def _falls(by_seed: Floats) -> bool:
     """Whether accuracy clearly falls somewhere: no power law does (Viering & Loog 2021)."""
     steps = np.diff(by_seed, axis=1)
     return any(mean_of(steps[:, at]).high < 0 for at in range(steps.shape[1]))
 
 
-def _resampled(right: NDArray[np.bool_]) -> Floats:
+def _resampled(right: Floats) -> Floats:
     """Resample seeds, and test rows within each: mean accuracies, (RESAMPLES, sizes)."""
     rng = np.random.default_rng(0)
     seeds, sizes, tested = right.shape
     found = np.zeros((RESAMPLES, sizes))
-    for number in range(RESAMPLES):
-        for seed in rng.integers(0, seeds, seeds).tolist():
+    for number, chosen in enumerate(rng.integers(0, seeds, (RESAMPLES, seeds)).tolist()):
+        for seed in chosen:
             drawn = rng.integers(0, tested, tested)
             found[number] += right[seed][:, drawn].mean(axis=1) / seeds
     return found

@@ -15,6 +15,9 @@ Shares = NDArray[np.float64]
 STRENGTHS = (1.0, 10.0, 100.0)
 """Inverse regularisation that is tried; unit vectors want little of it."""
 
+USUAL = 10.0
+"""The strength that most stores choose."""
+
 TRIED_ON = 3_000
 """Rows that the choice among STRENGTHS is made on."""
 
@@ -37,10 +40,11 @@ class Probe:
 
     def predict(self, vectors: Floats) -> Codes:
         """Name the likeliest class of each row."""
-        return self.predict_proba(vectors).argmax(axis=1)
+        best: Codes = self.predict_proba(vectors).argmax(axis=1)
+        return best
 
 
-def fit_probe(vectors: Floats, codes: Codes, *, classes: int, strength: float = 10.0) -> Probe:
+def fit_probe(vectors: Floats, codes: Codes, *, classes: int, strength: float = USUAL) -> Probe:
     """Fit a head; classes that no row has are never predicted."""
     from sklearn.linear_model import LogisticRegression
 
@@ -74,11 +78,12 @@ def choose_strength(vectors: Floats, codes: Codes, groups: Codes, *, classes: in
 
 
 def cross_validated(
-    vectors: Floats, codes: Codes, groups: Codes, *, classes: int, strength: float
-) -> Shares:
+    vectors: Floats, codes: Codes, groups: Codes, *, classes: int, strength: float = USUAL,
+    parts: int = FOLDS,
+) -> Shares:  # fmt: skip
     """Give each row's probabilities by a head that has seen no row of its group, (n, classes)."""
     shares = np.empty((len(codes), classes))
-    for train, test in folds(codes, groups):
+    for train, test in folds(codes, groups, parts):
         probe = fit_probe(vectors[train], codes[train], classes=classes, strength=strength)
         shares[test] = probe.predict_proba(vectors[test])
     return shares

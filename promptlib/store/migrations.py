@@ -14,7 +14,19 @@ from promptlib.errors import StoreError
 from promptlib.store.tables import metadata, schema_version
 
 FIRST = 1
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
+
+
+def _count_usage(connection: Connection) -> None:
+    connection.exec_driver_sql(
+        "CREATE TABLE usage_counts (day VARCHAR(10) NOT NULL, template VARCHAR(200) NOT NULL, "
+        "store VARCHAR(200) NOT NULL, model VARCHAR(200) NOT NULL, k INTEGER NOT NULL, "
+        "prompts BIGINT NOT NULL, tokens BIGINT NOT NULL, cacheable BIGINT NOT NULL, "
+        "correct BIGINT NOT NULL, wrong BIGINT NOT NULL, "
+        "PRIMARY KEY (day, template, store, model, k))"
+    )
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _count_usage}
 """number -> the function that lifts a database from number - 1."""
 
 NEWEST = max(MIGRATIONS, default=FIRST)

@@ -110,6 +110,22 @@ template_versions = Table(
     Column("message", Text, nullable=False),
 )
 
+# How often prompts were built and how they were judged, by day (UTC): counts, never text.
+usage_counts = Table(
+    "usage_counts",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("template", String(200), primary_key=True),
+    Column("store", String(200), primary_key=True),  # "" without one
+    Column("model", String(200), primary_key=True),  # "" where none was named
+    Column("k", Integer, primary_key=True),  # most examples that might be shown
+    Column("prompts", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("cacheable", BigInteger, nullable=False),  # of those, the start shared with the last
+    Column("correct", BigInteger, nullable=False),
+    Column("wrong", BigInteger, nullable=False),
+)
+
 # One row per move of a label; the last one of a (name, label) is where it points.
 template_labels = Table(
     "template_labels",

@@ -66,6 +66,21 @@ def stored_hashes(connection: Connection, fingerprint: str, hashes: Iterable[str
     return found
 
 
+def vectors_of(connection: Connection, fingerprint: str, hashes: list[str]) -> dict[str, Vectors]:
+    """Read the vectors of texts, by hash, where they are stored."""
+    key = embedder_key(connection, fingerprint)
+    if key is None:
+        return {}
+    found: dict[str, Vectors] = {}
+    for part in batched(hashes):
+        query = select(vectors.c.text_hash, vectors.c.vector).where(
+            vectors.c.embedder == key, vectors.c.text_hash.in_(part)
+        )
+        for text_hash, blob in connection.execute(query):
+            found[text_hash] = np.frombuffer(blob, dtype="<f2").astype(np.float32)
+    return found
+
+
 def put_vectors(
     connection: Connection, embedder: Embedder, hashes: list[str], made: Vectors
 ) -> None:

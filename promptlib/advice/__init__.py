@@ -1,0 +1,1 @@
+"""Demonstrations or training: what a store's examples, prices and outcomes speak for."""

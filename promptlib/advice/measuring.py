@@ -1,0 +1,176 @@
+"""Everything that a store, its templates and files of logs can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptlib.advice.factors import factors
+from promptlib.advice.facts import Fact
+from promptlib.advice.history import history_facts
+from promptlib.advice.language import distance_facts, language_facts
+from promptlib.advice.outcomes import (
+    corpus_facts,
+    outcome_facts,
+    query_facts,
+    read_outcomes,
+    read_queries,
+    style_facts,
+)
+from promptlib.advice.outputs import output_facts, output_text
+from promptlib.advice.prompts import Asked, prompt_facts, selection_facts
+from promptlib.advice.standins import StandIns, classification, generation
+from promptlib.budget.tokens import TokenCounter
+from promptlib.curation.criteria import Criterion, five_criteria
+from promptlib.curation.general import general_vectors
+from promptlib.curation.sample import Sample, read_sample
+from promptlib.example import retrieval_text
+from promptlib.hint import Volume
+from promptlib.learning.curves import Curve
+from promptlib.project import Project
+
+MOST_ROWS, QUICK_ROWS = 10_000, 2_000
+"""Rows that are looked at, drawn at random from more."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured."""
+
+    facts: Mapping[str, Fact]
+    curves: Sequence[Curve] = ()
+    quality: Sequence[Criterion] = ()
+    thin_classes: Mapping[str, int] = ()  # type: ignore[assignment]
+    notes: Sequence[str] = ()
+
+
+def measure(
+    project: Project, store: str, template: str | None, *, inputs: Mapping[str, Any],
+    queries: Path | str | None, outcomes: Path | str | None, corpus: Sequence[Path | str],
+    spoken: Sequence[str] | None, quick: bool,
+) -> Measured:  # fmt: skip
+    """Measure a store; whatever it hasn't enough rows for isn't there."""
+    index = project.index(store)
+    counter = TokenCounter.for_encoding("o200k_base")
+    recipe = index.store.settings.embed
+    with index.store.database.read() as connection:
+        state = index.refresh(connection)
+        volume = state.volume
+        sample = read_sample(index, state, connection, QUICK_ROWS if quick else MOST_ROWS)
+    facts = volume_facts(volume, sample) | history_facts(index.store)
+    judged = read_outcomes(outcomes, index.store.__contains__) if outcomes else []
+    facts |= outcome_facts(judged)
+    asked = read_queries(queries, recipe) if queries else []
+    if corpus:
+        facts |= corpus_facts(corpus, counter.count)
+    if index.store.settings.tuned is not None:
+        facts["tuned"] = Fact(1.0)
+    if not len(sample):
+        return Measured(facts, thin_classes={}, notes=[f"store {store} has no examples to show"])
+    labels = [None if code < 0 else sample.labels[code] for code in sample.codes.tolist()]
+    facts |= output_facts(sample.examples, labels, counter.count)
+    texts = [retrieval_text(example.input, recipe) for example in sample.examples]
+    facts |= query_facts(asked, texts)
+    facts |= language_facts(
+        texts, counter.count, declared=index.store.settings.language, spoken=spoken
+    )
+    general = general_vectors(project.database, project.embedder)
+    facts |= distance_facts(sample.vectors, general)
+    outputs = [output_text(example) for example in sample.examples]
+    facts |= style_facts(judged, outputs, project.embedder)
+    seen = _stand_ins(project, sample, facts, quick)
+    facts |= seen.facts
+    log = project.embedder.embed(asked, kind="query") if asked else None
+    quality = five_criteria(sample, general, log=log, suspected=seen.suspected)
+    facts |= quality_facts(quality, sample, seen.suspected)
+    prompts = Asked(store, template, inputs)
+    if volume.rows >= 2:
+        facts |= prompt_facts(project, prompts)
+        if not quick:
+            facts |= selection_facts(project, prompts)
+    return Measured(
+        facts=facts,
+        curves=seen.curves,
+        quality=quality,
+        thin_classes=thin_classes(volume) if facts["is_classification"].value else {},
+        notes=_notes(sample, quick),
+    )
+
+
+def volume_facts(volume: Volume, sample: Sample) -> dict[str, Fact]:
+    """Count rows, what is left of them without copies and contradictions, and classes."""
+    facts = {"rows": Fact(float(volume.rows)), "classes": Fact(float(len(volume.classes)))}
+    share = effective_rows(sample) / len(sample) if len(sample) else 0.0
+    note = f"of {volume.rows:,}: near copies count once, contradictions not at all"
+    facts["effective_rows"] = Fact(round(volume.rows * share), note=note)
+    sizes = sorted(volume.classes.values())
+    if len(sizes) > 1:
+        middle = float(median(sizes))
+        note = f"{len(sizes):,} classes of {sizes[0]:,} to {sizes[-1]:,}"
+        facts["class_median"] = Fact(middle, note=note)
+    return facts
+
+
+def effective_rows(sample: Sample) -> int:
+    """Count groups of near copies, leaving out those whose labels contradict each other.
+
+    A copy that is added never makes it more.
+    """
+    labelled = sample.codes >= 0
+    pairs = np.unique(np.stack([sample.twins, sample.codes], axis=1)[labelled], axis=0)
+    groups, labels = np.unique(pairs[:, 0], return_counts=True)
+    contradicting = int((labels > 1).sum())
+    return len(np.unique(sample.twins)) - contradicting if len(sample) else len(groups)
+
+
+def quality_facts(
+    quality: Sequence[Criterion], sample: Sample, suspected: NDArray[np.bool_] | None
+) -> dict[str, Fact]:
+    """Sum the criteria up."""
+    graded = [criterion for criterion in quality if criterion.grade is not None]
+    bad = [criterion.name for criterion in graded if criterion.grade == "bad"]
+    note = f"{len(graded)} of 5 could be graded" + (f"; bad: {', '.join(bad)}" if bad else "")
+    facts = {"bad_criteria": Fact(float(len(bad)), note=note)}
+    for criterion, name in (("consistent", "conflict_rate"), ("diverse", "near_copies")):
+        found = next(each for each in quality if each.name == criterion)
+        if found.score is not None:
+            facts[name] = Fact.of(found.score)
+    if suspected is not None:
+        share = float(suspected.sum() / max(1, (sample.codes >= 0).sum()))
+        facts["suspected_labels"] = Fact(share, "stand-in", note="by confident learning")
+    return facts
+
+
+def thin_classes(volume: Volume) -> dict[str, int]:
+    """Say how many examples each class lacks to the next published number, the thinnest first."""
+    steps = next(f for f in factors() if f.fact == "class_median").thresholds
+    wanted = {
+        label: int(next(step.at for step in steps if size < step.at) - size)
+        for label, size in volume.classes.items()
+        if size < steps[-1].at
+    }
+    return dict(sorted(wanted.items(), key=lambda item: (volume.classes[item[0]], item[0])))
+
+
+def _stand_ins(
+    project: Project, sample: Sample, facts: Mapping[str, Fact], quick: bool
+) -> StandIns:
+    report = project.reporting("measuring learning curves")
+    if facts["is_classification"].value:
+        return classification(sample, quick=quick, report=report)
+    return generation(sample, quick=quick, report=report)
+
+
+def _notes(sample: Sample, quick: bool) -> list[str]:
+    notes = []
+    if len(sample) < sample.rows:
+        notes.append(f"{len(sample):,} of {sample.rows:,} rows were looked at, drawn at random")
+    if quick:
+        notes.append("quick: learning curves and better settings were not looked for")
+    return notes

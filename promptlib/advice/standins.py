@@ -1,0 +1,137 @@
+"""What stands in for language models that weren't asked: votes for one that is shown examples, a
+logistic head for one that is trained on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptlib.advice.facts import Fact
+from promptlib.advice.outputs import output_text
+from promptlib.curation.sample import Sample
+from promptlib.curation.suspects import suspects
+from promptlib.embedding.embedder import Progress
+from promptlib.evaluation.measures import overlap
+from promptlib.intervals import Estimate, mean_of, wilson
+from promptlib.learning.curves import Curve, Learner, measure_curve
+from promptlib.learning.probe import (
+    FOLDS,
+    USUAL,
+    choose_strength,
+    cross_validated,
+    fit_probe,
+)
+from promptlib.learning.vote import NEIGHBOURS, vote
+
+MOST_CLASSES = 200
+"""Beyond so many classes neither stand-in says much."""
+
+LIMITS = (
+    "the vote of the nearest examples stands in for a model that is shown them, a logistic head "
+    "on frozen embeddings for a trained one",
+    "both see only what the embedder sees: negation, sentiment and reasoning are hard for it",
+    "the vote knows nothing of what a language model knows already: easy tasks look harder",
+    "the head flatters training below 20 examples a class, and where there are many classes",
+    "wrong labels lower both",
+)
+"""To be printed beside what they show."""
+
+
+@dataclass(frozen=True)
+class StandIns:
+    """What the stand-ins have shown."""
+
+    facts: dict[str, Fact]
+    curves: tuple[Curve, ...] = ()
+    suspected: NDArray[np.bool_] | None = None
+    """Of the sample's rows, those whose label is doubtful."""
+
+
+def classification(sample: Sample, *, quick: bool, report: Progress | None = None) -> StandIns:
+    """Compare both stand-ins on the labelled rows, near copies held apart.
+
+    `quick` trains the head on halves instead of four fifths, and draws no curves.
+    """
+    rows = np.flatnonzero(sample.codes >= 0)
+    vectors, codes, groups = sample.vectors[rows], sample.codes[rows], sample.twins[rows]
+    classes = len(sample.labels)
+    if classes < 2 or classes > MOST_CLASSES or len(np.unique(groups)) < 10:
+        return StandIns({})
+    voted = vote(vectors, codes, vectors, classes=classes, groups=groups) == codes
+    parts = 2 if quick else FOLDS
+    strength = USUAL if quick else choose_strength(vectors, codes, groups, classes=classes)
+    shares = cross_validated(
+        vectors, codes, groups, classes=classes, strength=strength, parts=parts
+    )
+    learned = shares.argmax(axis=1) == codes
+    majority = codes == np.bincount(codes).argmax()
+    note = f"{len(codes):,} rows, near copies held apart"
+    facts = {
+        "vote_accuracy": _share(voted, f"leave-one-out, {note}"),
+        "probe_accuracy": _share(learned, f"{parts}-fold, {note}"),
+        "majority_accuracy": _share(majority, "always the largest class"),
+        "probe_over_vote": _paired(learned, voted),
+        "vote_over_majority": _paired(voted, majority),
+    }
+    marked = np.zeros(len(sample), bool)
+    marked[rows] = suspects(shares, codes)
+    if quick:
+        return StandIns(facts, suspected=marked)
+
+    def by_vote(train: NDArray[np.int64], test: NDArray[np.int64]) -> NDArray[Any]:
+        found = vote(vectors[train], codes[train], vectors[test], classes=classes)
+        return np.equal(found, codes[test])
+
+    def by_probe(train: NDArray[np.int64], test: NDArray[np.int64]) -> NDArray[Any]:
+        probe = fit_probe(vectors[train], codes[train], classes=classes, strength=strength)
+        return np.equal(probe.predict(vectors[test]), codes[test])
+
+    found = _curves({"vote of examples": by_vote, "trained head": by_probe}, groups, report)
+    if found:
+        facts["doubling_gain"] = Fact.of(found[-1].doubling, "stand-in", "of the trained head")
+    return StandIns(facts, found, marked)
+
+
+def generation(sample: Sample, *, quick: bool, report: Progress | None = None) -> StandIns:
+    """Measure how like the right output the best example's output is, as examples grow in number.
+
+    That there is a pattern to follow, not that a model follows it.
+    """
+    if quick or len(sample) < 20:
+        return StandIns({})
+    outputs = [output_text(example) for example in sample.examples]
+
+    def best(train: NDArray[np.int64], test: NDArray[np.int64]) -> NDArray[np.float64]:
+        cosine = sample.vectors[test] @ sample.vectors[train].T
+        count = min(NEIGHBOURS, len(train))
+        near = train[np.argpartition(-cosine, count - 1, axis=1)[:, :count]]
+        return np.array([
+            max(overlap(outputs[one], outputs[at]) for one in each)
+            for at, each in zip(test.tolist(), near.tolist(), strict=True)
+        ])  # fmt: skip
+
+    return StandIns({}, _curves({"likeness of the best example": best}, sample.twins, report))
+
+
+def _curves(
+    learners: dict[str, Learner], groups: NDArray[np.int64], report: Progress | None
+) -> tuple[Curve, ...]:
+    found: Sequence[Curve | None] = [
+        measure_curve(name, learner, groups, report=report) for name, learner in learners.items()
+    ]
+    return tuple(curve for curve in found if curve is not None)
+
+
+def _share(right: NDArray[np.bool_], note: str) -> Fact:
+    return Fact.of(wilson(int(right.sum()), len(right)), "stand-in", note)
+
+
+def _paired(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> Fact:
+    """Compare answers to the same questions."""
+    found: Estimate = mean_of(one.astype(np.float64) - other)
+    return Fact.of(found, "stand-in", "paired, both are stand-ins")

@@ -1,0 +1,120 @@
+"""What isn't measured on the store: counted usage, prices, offers and the profile."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from promptlib.advice.facts import Fact, Facts
+from promptlib.advice.prices import price_facts
+from promptlib.advice.profile import Profile
+from promptlib.errors import ConfigError
+from promptlib.finetune.providers import checked, providers
+from promptlib.intervals import wilson
+from promptlib.project import Project
+from promptlib.settings import resolve_settings
+
+RECENT_DAYS = 30
+"""Days of counted usage that are looked at."""
+
+FEW_OUTCOMES = 20
+
+
+def told_facts(
+    project: Project, store: str, template: str | None, measured: Facts, profile: Profile,
+    what_if: Profile,
+) -> dict[str, Fact]:  # fmt: skip
+    """Put all facts together: what if, then outcomes and counts, then profile, then price lists."""
+    model = what_if.model or profile.model
+    listed = _listed_prices(model or _model_of(project, template), profile, what_if, bool(model))
+    told = profile.facts()
+    facts = listed | told | usage_facts(project, store, template) | dict(measured)
+    facts |= what_if.facts()
+    if profile.prices_as_of is not None:
+        note = f"prices of the profile, looked up on {profile.prices_as_of}"
+        for name in told:
+            if name.endswith("_price"):
+                facts[name] = Fact(facts[name].value, facts[name].source, note=note)
+    facts |= _offers(facts)
+    judged = "accuracy" in facts or "tuned" in facts
+    facts["tried"] = Fact(float(judged), note="outcomes were judged, or settings tuned")
+    return facts
+
+
+def usage_facts(project: Project, store: str, template: str | None) -> dict[str, Fact]:
+    """Read traffic, tokens and accuracy from the usage ledger, where it has any."""
+    rows = [
+        row
+        for row in project.usage(RECENT_DAYS)
+        if row.key.store == store and template in (None, row.key.template)
+    ]
+    facts: dict[str, Fact] = {}
+    prompts = sum(row.counts.prompts for row in rows)
+    if prompts:
+        first = datetime.fromisoformat(min(row.key.day for row in rows)).date()
+        days = (datetime.now(UTC).date() - first).days + 1
+        facts["traffic"] = Fact(prompts / days, "usage", note=f"counted over {days} days")
+        shown = [row.counts for row in rows if row.key.k > 0 and row.counts.prompts]
+        if number := sum(counts.prompts for counts in shown):
+            tokens = sum(counts.tokens for counts in shown)
+            facts["prompt_tokens"] = Fact(tokens / number, "usage", note=f"{number:,} prompts")
+            cacheable = sum(counts.cacheable for counts in shown)
+            facts["cacheable_tokens"] = Fact(cacheable / number, "usage")
+    for name, of_kind in (("accuracy", True), ("zero_shot", False)):
+        judged = [row.counts for row in rows if (row.key.k > 0) == of_kind]
+        right, wrong = sum(c.correct for c in judged), sum(c.wrong for c in judged)
+        if right + wrong >= FEW_OUTCOMES:
+            note = f"{right + wrong:,} recorded outcomes"
+            facts[name] = Fact.of(wilson(right, right + wrong), "usage", note)
+    return facts
+
+
+def _listed_prices(
+    model: str | None, profile: Profile, what_if: Profile, is_named: bool
+) -> dict[str, Fact]:
+    """Look prices up; raises ConfigError for a model or currency that nothing is known of."""
+    told = {**profile.facts(), **what_if.facts()}
+    found = price_facts(model) if model else {}
+    if not found and is_named and not {"input_price", "output_price"} <= {*told}:
+        raise ConfigError(
+            f"model {model!r} has no listed prices: set input_price and output_price as well"
+        )
+    chosen = what_if if "currency" in what_if.model_fields_set else profile
+    if chosen.currency != "USD":
+        if is_named and found and not {"input_price", "output_price"} <= {*told}:
+            raise ConfigError(
+                f"listed prices are in USD: for {chosen.currency} set input_price and output_price"
+            )
+        found = {name: fact for name, fact in found.items() if not name.endswith("_price")}
+    if {"input_price", "output_price"} & {*told} and "cache_read_price" not in told:
+        # Prices of one's own are of another offer: its caching isn't the listed one's.
+        found = {name: fact for name, fact in found.items() if not name.startswith("cache_")}
+    trained = what_if.trained_model or profile.trained_model
+    if trained and chosen.currency == "USD":
+        for name, fact in price_facts(trained).items():
+            if name in ("input_price", "output_price"):
+                found[f"trained_{name}"] = fact
+    return found
+
+
+def _model_of(project: Project, template: str | None) -> str | None:
+    if template is None:
+        return project.config.model
+    front = project.registry.get(template).front
+    return resolve_settings(
+        front, {}, model=project.config.model, encoding=project.config.encoding, root=project.root
+    ).model
+
+
+def _offers(facts: Facts) -> dict[str, Fact]:
+    """Count the offers that are open, and whether the rows are as many as the least asks for."""
+    today = datetime.now(UTC).date()
+    gpu = facts["gpu"].value > 0 if "gpu" in facts else True
+    offers = [o for o in providers() if o.is_open(today) and (gpu or o.name != "own hardware")]
+    note = f"as of {checked()}"
+    found = {"routes": Fact(float(len(offers)), "providers", note=note)}
+    if offers and "effective_rows" in facts:
+        advised = min(offer.advised_rows for offer in offers)
+        rows = facts["effective_rows"].value
+        note = f"{rows:,.0f} of {advised:,} advised, {note}"
+        found["provider_rows"] = Fact(rows / advised, "providers", note=note)
+    return found

@@ -1,0 +1,1 @@
+"""From a store's examples to files that train a model."""

@@ -1,0 +1,209 @@
+"""The usage ledger: how many prompts of which template, with how many tokens, judged how.
+
+Counts by day, never text. A prompt is only put on a list; a thread of its own adds up and writes,
+every few seconds and when the project is closed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import insert, inspect, select, update
+
+from promptlib.errors import InputsError, PromptlibError, ReadOnlyError
+from promptlib.forking import ForkAware
+from promptlib.prompt import Prompt
+from promptlib.store.database import Database
+from promptlib.store.tables import usage_counts
+from promptlib.text import shared_prefix
+
+log = logging.getLogger(__name__)
+
+PAUSE = 5.0
+"""Seconds between two writes."""
+
+CROWD = 1_000
+"""Prompts that wait at most; then they are written at once."""
+
+
+class Key(NamedTuple):
+    """What is counted together."""
+
+    day: str
+    template: str
+    store: str
+    model: str
+    k: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often, and how much."""
+
+    prompts: int = 0
+    tokens: int = 0
+    cacheable: int = 0
+    """Tokens of the start that a prompt shares with the one before it, by share of characters."""
+    correct: int = 0
+    wrong: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Counts)))
+
+
+@dataclass(frozen=True)
+class UsageRow:
+    """The counts of one day, template, store, model and k."""
+
+    key: Key
+    counts: Counts
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain data."""
+        return {**self.key._asdict(), **vars(self.counts)}
+
+
+class UsageLedger(ForkAware):
+    """Counts prompts and outcomes, off the request's path; safe to share by threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._renew()
+        super().__init__()
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()  # of what waits
+        self._writing = threading.Lock()
+        self._waiting: list[tuple[Key, Counts, str]] = []
+        self._last: dict[Key, str] = {}
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._closed = False
+
+    def count(self, prompts: Sequence[Prompt]) -> None:
+        """Put prompts on the list."""
+        self._put([
+            (_key(prompt.manifest), Counts(prompts=1, tokens=prompt.tokens), prompt.text)
+            for prompt in prompts
+        ])  # fmt: skip
+
+    def judge(self, manifest: Mapping[str, Any], correct: bool) -> None:
+        """Put an outcome on the list; raises InputsError for what is no manifest."""
+        if not isinstance(correct, bool):
+            raise InputsError(f"correct must be True or False, not {correct!r}")
+        try:
+            key = _key(manifest)
+        except (KeyError, TypeError, ValueError):
+            raise InputsError("an outcome needs the prompt, or its manifest") from None
+        self._put([(key, Counts(correct=int(correct), wrong=int(not correct)), "")])
+
+    def flush(self) -> None:
+        """Add up what waits and write it; raises what the database does, and then keeps it."""
+        with self._writing:
+            with self._lock:
+                taken, self._waiting = self._waiting, []
+            if not taken:
+                return
+            summed: dict[Key, Counts] = {}
+            for key, counts, text in taken:
+                if text:
+                    counts = self._with_cacheable(key, counts, text)
+                summed[key] = summed.get(key, Counts()) + counts
+            try:
+                self._write(summed)
+            except ReadOnlyError:
+                raise
+            except BaseException:
+                with self._lock:
+                    self._waiting += [(key, counts, "") for key, counts in summed.items()]
+                raise
+
+    def close(self) -> None:
+        """Write what waits, and end the thread."""
+        with self._lock:
+            thread, self._closed = self._thread, True
+        self._wake.set()
+        if thread is not None:
+            thread.join()
+            atexit.unregister(self._flush_quietly)
+        self._flush_quietly()
+        self._renew()
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    def _put(self, entries: list[tuple[Key, Counts, str]]) -> None:
+        with self._lock:
+            self._waiting += entries
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._work, name="promptlib-usage", daemon=True
+                )
+                self._thread.start()
+                atexit.register(self._flush_quietly)
+            if len(self._waiting) >= CROWD:
+                self._wake.set()
+
+    def _work(self) -> None:
+        while not self._closed:
+            self._wake.wait(PAUSE)
+            self._wake.clear()
+            self._flush_quietly()
+
+    def _flush_quietly(self) -> None:
+        try:
+            self.flush()
+        except PromptlibError as error:
+            log.warning("usage wasn't counted: %s", error)
+
+    def _with_cacheable(self, key: Key, counts: Counts, text: str) -> Counts:
+        last = self._last.get(key)
+        self._last[key] = text
+        if last is None:
+            return counts
+        share = len(shared_prefix([last, text])) / len(text)
+        return replace(counts, cacheable=int(counts.tokens * share))
+
+    def _write(self, summed: Mapping[Key, Counts]) -> None:
+        columns = usage_counts.c
+        with self._database.write() as connection:
+            for key, counts in summed.items():
+                mine = (columns[name] == value for name, value in key._asdict().items())
+                more = {name: columns[name] + value for name, value in vars(counts).items()}
+                if not connection.execute(
+                    update(usage_counts).where(*mine).values(**more)
+                ).rowcount:
+                    row = {**key._asdict(), **vars(counts)}
+                    connection.execute(insert(usage_counts).values(**row))
+
+
+def read_usage(database: Database, days: int | None = None) -> list[UsageRow]:
+    """List what was counted, by day: of the last so many days, or ever."""
+    if not database.exists:
+        return []
+    query = select(usage_counts).order_by(*usage_counts.primary_key)
+    if days is not None:
+        first = (datetime.now(UTC) - timedelta(days=days - 1)).date().isoformat()
+        query = query.where(usage_counts.c.day >= first)
+    with database.read() as connection:
+        if not inspect(connection).has_table(usage_counts.name):
+            return []  # read-only, and older than this ledger
+        rows = connection.execute(query).all()
+    width = len(Key._fields)
+    return [UsageRow(Key(*row[:width]), Counts(*row[width:])) for row in rows]
+
+
+def _key(manifest: Mapping[str, Any]) -> Key:
+    store = manifest["store"]
+    return Key(
+        day=datetime.now(UTC).date().isoformat(),
+        template=manifest["template"]["name"],
+        store=store["name"] if store else "",
+        model=manifest["model"] or "",
+        k=int(manifest["k"]),
+    )
