@@ -13,8 +13,8 @@ from .selecting import read_pair, read_strategy
 
 if TYPE_CHECKING:
     from promptlib.evaluation.evaluating import Way
-    from promptlib.intervals import Difference
     from promptlib.evaluation.tuning import Tuning
+    from promptlib.intervals import Difference
     from promptlib.project import Project
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 COMMANDS = (
-    "build", "bundle", "doctor", "eval", "init", "search", "store", "template", "tokens", "tune",
+    "advise", "build", "bundle", "doctor", "eval", "finetune", "init", "search", "store",
+    "template", "tokens", "tune", "usage",
 )  # fmt: skip
 """Each is in a file of its own, read only when the command is used or listed."""
 

@@ -10,8 +10,8 @@ from promptlib.advice.facts import TRUST, Fact, Facts, Source, difference
 HORIZON_MONTHS = 12.0
 """How far costs are added up unless the profile says."""
 
-NO_WORSE = 0.01
-"""A classifier may be a point below demonstrations where no target says what is enough."""
+NO_WORSE = 0.02
+"""A classifier may be two points below demonstrations where no target says what is enough."""
 
 LABELS_PER_RETRAIN = 0.1
 """Once so many of its labels have changed a model is trained again."""

@@ -43,6 +43,8 @@ class Factor:
     vary: str | None
     """The fact that is varied to find where the answer flips."""
     range: tuple[float, float]
+    phrase: str
+    """How a value of `vary` reads, {} standing for the number."""
 
     def clarity(self, fact: Fact) -> float:
         """Say how much a fact adds to how sure the advice is, from 0 to 1."""
@@ -74,6 +76,7 @@ def _factor(row: dict[str, Any]) -> Factor:
         thresholds=[Threshold(**each) for each in row["thresholds"]], more=row["more"],
         less=row["less"], weight=row["weight"], sources=row["from"], supply=row["supply"],
         vary=row.get("vary"), range=(float(low), float(high)),
+        phrase=row.get("phrase", f"{row['name']} of {{}}"),
     )  # fmt: skip
 
 

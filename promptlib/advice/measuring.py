@@ -35,7 +35,7 @@ from promptlib.hint import Volume
 from promptlib.learning.curves import Curve
 from promptlib.project import Project
 
-MOST_ROWS, QUICK_ROWS = 10_000, 2_000
+MOST_ROWS, QUICK_ROWS = 10_000, 3_000
 """Rows that are looked at, drawn at random from more."""
 
 
@@ -81,7 +81,8 @@ def measure(
         texts, counter.count, declared=index.store.settings.language, spoken=spoken
     )
     general = general_vectors(project.database, project.embedder)
-    facts |= distance_facts(sample.vectors, general)
+    if not quick:
+        facts |= distance_facts(sample.vectors, general)
     outputs = [output_text(example) for example in sample.examples]
     facts |= style_facts(judged, outputs, project.embedder)
     seen = _stand_ins(project, sample, facts, quick)

@@ -24,6 +24,9 @@ BUILT = 30
 ASKED = 200
 """Queries that settings are compared on: half choose, half judge."""
 
+KS = (4, 8, 16)
+"""Numbers of examples that are compared, beside the one in force."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -64,7 +67,12 @@ def selection_facts(project: Project, asked: Asked) -> dict[str, Fact]:
     source = QuerySource(sample=ASKED)
     try:
         found = tune(
-            project, asked.template, store=asked.store, queries=source, inputs=asked.inputs
+            project,
+            asked.template,
+            store=asked.store,
+            ks=KS,
+            queries=source,
+            inputs=asked.inputs,
         )
     except ConfigError:  # too few queries, or nothing to compare by
         return {}

@@ -24,16 +24,19 @@ STEPS = 24
 class Flip:
     """Where the advice would change if one fact alone did."""
 
-    fact: str
+    factor: Factor
     at: float
     above: bool
     """Whether it changes from there upwards."""
     answer: str
 
     def __str__(self) -> str:
-        side = "above" if self.above else "below"
-        name = self.fact.replace("_", " ")
-        return f"{answers()[self.answer]} with {name} {side} {_round(self.at)}"
+        phrase, answer = self.factor.phrase, answers()[self.answer]
+        if "{" not in phrase:
+            return f"{answer} with{'' if self.above else 'out'} {phrase}"
+        number = _round(100 * self.at) + " %" if "{%}" in phrase else _round(self.at)
+        value = phrase.replace("{%}", number).replace("{}", number)
+        return f"{answer} {'above' if self.above else 'below'} {value}"
 
 
 def sureness(facts: Facts) -> float:
@@ -107,13 +110,13 @@ def find_flip(facts: Facts, factor: Factor) -> Flip | None:
     found = [
         flip
         for end in (low, high)
-        if end != start and (flip := _towards(answer, present, start, end, name)) is not None
+        if end != start and (flip := _towards(answer, present, start, end, factor)) is not None
     ]
     return min(found, key=lambda flip: _distance(start, flip.at), default=None)
 
 
 def _towards(
-    answer: Callable[[float], str], present: str, start: float, end: float, name: str
+    answer: Callable[[float], str], present: str, start: float, end: float, factor: Factor
 ) -> Flip | None:
     inside = start
     for step in range(1, STEPS + 1):
@@ -128,7 +131,7 @@ def _towards(
                 inside = middle
             else:
                 outside, other = middle, found
-        return Flip(name, outside, end > start, other)
+        return Flip(factor, outside, end > start, other)
     return None
 
 

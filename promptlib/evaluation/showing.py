@@ -7,7 +7,7 @@ from typing import Any
 
 from promptlib.evaluation.measures import MEASURES
 from promptlib.evaluation.session import Evaluation, Outcome
-from promptlib.reporting.page import make_page
+from promptlib.reporting.page import Section, make_page
 from promptlib.reporting.pictures import Point, draw_points
 
 HEADS = {
@@ -63,13 +63,12 @@ def picture_of(evaluation: Evaluation, form: str = "png") -> bytes:
 def page_of(evaluation: Evaluation) -> str:
     """Write everything as one HTML page; raises MissingDependencyError without matplotlib."""
     heads, rows = table_of(evaluation.outcomes, evaluation.yardstick)
-    svg = picture_of(evaluation, "svg").decode()
     return make_page(
         f"Choosing examples: {_title(evaluation)}",
         lead=[f"Measured on {evaluation.source}.", f"To keep in mind: {evaluation.note}."],
-        pictures=[svg[svg.index("<svg") :]],
-        columns=heads,
-        rows=rows,
+        sections=[
+            Section(picture=picture_of(evaluation, "svg").decode(), columns=heads, rows=rows)
+        ],
         meanings={head: meaning for head, meaning in _meanings().items() if head in heads},
     )  # fmt: skip
 

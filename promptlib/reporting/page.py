@@ -1,8 +1,9 @@
-"""One HTML page that needs nothing but itself: a picture, a table, and what it means."""
+"""One HTML page that needs nothing but itself: pictures, tables, and what they mean."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +14,49 @@ from promptlib.version import __version__
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "reporting"
 
 
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: a heading, lines of text, a picture (SVG), a table; any of them empty."""
+
+    title: str = ""
+    lines: Sequence[str] = ()
+    picture: str = ""
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[Any]] = ()
+
+
 def make_page(
     title: str,
     *,
     lead: Sequence[str],
-    pictures: Sequence[str],
-    columns: Sequence[str],
-    rows: Sequence[Sequence[Any]],
-    meanings: Mapping[str, str],
+    sections: Sequence[Section],
+    meanings: Mapping[str, str] | None = None,
 ) -> str:
-    """Write a page; `pictures` are SVG, everything else is text. Numbers stand to the right."""
+    """Write a page; pictures are SVG, everything else is text. Numbers stand to the right."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    texts = [any(isinstance(row[at], str) for row in rows) for at in range(len(columns))]
     return environment.get_template("page.html.j2").render(
         title=title,
         lead=lead,
-        pictures=pictures,
-        columns=[{"name": name, "text": text} for name, text in zip(columns, texts, strict=True)],
-        rows=[[_cell(cell) for cell in row] for row in rows],
-        meanings=meanings,
+        sections=list(map(_shown, sections)),
+        meanings=meanings or {},
         footer=f"promptlib {__version__}",
     )
+
+
+def _shown(section: Section) -> dict[str, Any]:
+    columns = [
+        {"name": name, "text": any(isinstance(row[at], str) for row in section.rows)}
+        for at, name in enumerate(section.columns)
+    ]
+    return {
+        "title": section.title,
+        "lines": section.lines,
+        "picture": section.picture[section.picture.find("<svg") :] if section.picture else "",
+        "columns": columns,
+        "rows": [[_cell(cell) for cell in row] for row in section.rows],
+    }
 
 
 def _cell(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -30,18 +30,26 @@ class Point:
     """Stands beside the point."""
 
 
+@dataclass(frozen=True)
+class Line:
+    """A line, with a band around it where one is known."""
+
+    series: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+    dashed: bool = False
+    """Expected rather than measured: drawn in the colour of the line before it."""
+
+
 def draw_points(points: Sequence[Point], *, title: str, x: str, y: str, form: str) -> bytes:
     """Draw points with intervals, a line for each series, as "png" or "svg".
 
     Raises MissingDependencyError without matplotlib.
     """
-    check_pictures()
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
 
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "promptlib", "font.size": 10}):
-        figure: Any = Figure(figsize=(9, 5.5), layout="constrained")
-        axes = figure.add_subplot()
+    def draw(axes: Any) -> None:
         for number, series in enumerate(dict.fromkeys(point.series for point in points)):
             mine = sorted((p for p in points if p.series == series), key=lambda point: point.x)
             spread = [[max(0, p.y - p.low) for p in mine], [max(0, p.high - p.y) for p in mine]]
@@ -52,6 +60,44 @@ def draw_points(points: Sequence[Point], *, title: str, x: str, y: str, form: st
             for point in mine:
                 axes.annotate(point.note, (point.x, point.y), xytext=(5, 5),
                               textcoords="offset points", fontsize=8, alpha=0.8)  # fmt: skip
+
+    return _drawn(draw, title=title, x=x, y=y, form=form)
+
+
+def draw_lines(
+    lines: Sequence[Line], *, title: str, x: str, y: str, form: str, log_x: bool = False,
+    log_y: bool = False,
+) -> bytes:  # fmt: skip
+    """Draw lines with bands, as "png" or "svg"; raises MissingDependencyError."""
+
+    def draw(axes: Any) -> None:
+        colour = None
+        for number, line in enumerate(lines):
+            style = "--" if line.dashed else "-"
+            drawn = axes.plot(
+                line.x, line.y, style, color=colour if line.dashed else None, label=line.series,
+                marker="" if line.dashed else "osD^vPX*<>"[number % 10], linewidth=1.4,
+            )  # fmt: skip
+            colour = drawn[0].get_color()
+            if line.low:
+                axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15)
+        if log_x:
+            axes.set_xscale("log")
+        if log_y:
+            axes.set_yscale("log")
+
+    return _drawn(draw, title=title, x=x, y=y, form=form)
+
+
+def _drawn(draw: Callable[[Any], None], *, title: str, x: str, y: str, form: str) -> bytes:
+    check_pictures()
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "promptlib", "font.size": 10}):
+        figure: Any = Figure(figsize=(9, 5.5), layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes)
         axes.set(xlabel=x, ylabel=y)
         axes.set_title(title, parse_math=False)
         axes.grid(alpha=0.3)
