@@ -159,7 +159,7 @@ def _progress() -> tuple[ProjectProgress, Any]:
 
 def _unit(what: str) -> str:
     """Say what is counted while something is going on."""
-    return "row" if what.startswith(("importing", "embedding")) else "query"
+    return "row" if what.startswith(("importing", "embedding", "rendering")) else "query"
 
 
 def _bar() -> Any:

@@ -7,8 +7,6 @@ it at once, with neither PyTorch nor sentence-transformers installed.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ from promptlib.embedding.embedder import Embedder, HashingEmbedder
 from promptlib.embedding.loading import LazyEmbedder
 from promptlib.embedding.onnx import OnnxEmbedder
 from promptlib.errors import BundleError
+from promptlib.files.folders import whole_folder
 from promptlib.index.vector import ExampleIndex
 from promptlib.project import Project
 from promptlib.store.database import Database
@@ -73,19 +72,11 @@ def make_bundle(project: Project, folder: Path | str, *, replace: bool = False) 
         raise BundleError(f"{around[0]} is a bundle: nothing is written into it")
     if folder.exists() and not (replace and (folder / BUNDLE_FACTS).is_file()):
         raise BundleError(f"{folder} is there already" + _how_to_replace(folder))
-    work = folder.with_name(f"{folder.name}.part-{secrets.token_hex(4)}")
     try:
-        work.mkdir(parents=True)
-        made = _fill(project, work)
-        aside = work.with_suffix(".old")
-        if folder.exists():
-            os.replace(folder, aside)
-        os.replace(work, folder)
-        shutil.rmtree(aside, ignore_errors=True)
+        with whole_folder(folder) as work:
+            made = _fill(project, work)
     except OSError as error:
         raise BundleError(f"can't write {folder}: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     size = sum(path.stat().st_size for path in _files(folder))
     return Bundle(folder, len(project.registry.list()), made, size)
 

@@ -18,6 +18,7 @@ PromptlibError
 ├── EncodingError            no tokenizer for this model or encoding
 ├── BundleError              a bundle isn't whole, or made by a newer promptlib
 ├── MissingDependencyError   an optional package isn't installed
+├── ExportError              rows that a trainer would refuse: every one is listed
 ├── BudgetError              the prompt doesn't fit even without examples
 └── TooFewExamplesError      fewer examples can be shown than min_k asks for
 """
@@ -116,6 +117,17 @@ class MissingDependencyError(PromptlibError, ImportError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} need an extra: pip install 'promptlib[{extra}]'")
+
+
+class ExportError(PromptlibError):
+    """Rows can't be exported to train on; `problems` lists every one of them."""
+
+    def __init__(self, problems: Sequence[str], hint: str = "") -> None:
+        self.problems = tuple(problems)
+        lines = list(self.problems[:SHOWN_PROBLEMS])
+        if more := len(self.problems) - len(lines):
+            lines.append(f"and {more:,} more")
+        super().__init__("\n".join([*lines, hint] if hint else lines))
 
 
 class BudgetError(PromptlibError):

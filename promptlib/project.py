@@ -183,6 +183,15 @@ class Project(ProjectStores):
         manifest = prompt.manifest if isinstance(prompt, Prompt) else prompt
         self.ledger.judge(manifest, correct)
 
+    def templates_of(self, store: str) -> list[str]:
+        """List the templates that name a store."""
+        found = []
+        for name in self.registry.list():
+            spec = self.registry.get(name).front.examples
+            if spec is not None and spec.store == store:
+                found.append(name)
+        return found
+
     def usage(self, days: int | None = None) -> list[UsageRow]:
         """List what was counted: of the last so many days, or ever."""
         self.ledger.flush()

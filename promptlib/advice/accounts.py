@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from promptlib.advice.economics import DAYS_A_MONTH, NEEDED, Route, break_even, hit_rate, route
+from promptlib.advice.economics import NEEDED, Route, break_even, hit_rate, route
 from promptlib.advice.facts import Facts
+from promptlib.curation.history import DAYS_A_MONTH
 
 VOLUMES = (100, 1_000, 10_000, 100_000, 1_000_000)
 """Prompts a day that the table is drawn up for, beside the traffic at hand."""

@@ -13,8 +13,8 @@ from math import exp
 from typing import Any
 
 from promptlib.advice.facts import Facts
+from promptlib.curation.history import DAYS_A_MONTH
 
-DAYS_A_MONTH = 365.25 / 12
 HOURS_A_MONTH = 24 * DAYS_A_MONTH
 MOST_TRAFFIC = 1e9
 """Prompts a day beyond which nobody's break-even lies."""

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from promptlib.advice.factors import factors
 from promptlib.advice.facts import Fact
-from promptlib.advice.history import history_facts
 from promptlib.advice.language import distance_facts, language_facts
 from promptlib.advice.outcomes import (
     corpus_facts,
@@ -29,6 +28,7 @@ from promptlib.advice.standins import StandIns, classification, generation
 from promptlib.budget.tokens import TokenCounter
 from promptlib.curation.criteria import Criterion, five_criteria
 from promptlib.curation.general import general_vectors
+from promptlib.curation.history import History, read_history
 from promptlib.curation.sample import Sample, read_sample
 from promptlib.example import retrieval_text
 from promptlib.hint import Volume
@@ -63,7 +63,7 @@ def measure(
         state = index.refresh(connection)
         volume = state.volume
         sample = read_sample(index, state, connection, QUICK_ROWS if quick else MOST_ROWS)
-    facts = volume_facts(volume, sample) | history_facts(index.store)
+    facts = volume_facts(volume, sample) | history_facts(read_history(index.store))
     judged = read_outcomes(outcomes, index.store.__contains__) if outcomes else []
     facts |= outcome_facts(judged)
     asked = read_queries(queries, recipe) if queries else []
@@ -115,6 +115,20 @@ def volume_facts(volume: Volume, sample: Sample) -> dict[str, Fact]:
         middle = float(median(sizes))
         note = f"{len(sizes):,} classes of {sizes[0]:,} to {sizes[-1]:,}"
         facts["class_median"] = Fact(middle, note=note)
+    return facts
+
+
+def history_facts(history: History) -> dict[str, Fact]:
+    """Say how many corrections there are, and how fast labels change."""
+    pairs = len(history.corrections)
+    facts = {"preference_pairs": Fact(float(pairs), note="outputs corrected by hand")}
+    if history.is_young:
+        return facts
+    note = f"over {history.days:,.0f} days of history"
+    facts["corrections_per_month"] = Fact(pairs / history.months, note=note)
+    if history.churn is not None and history.new_labels is not None:
+        facts["label_churn"] = Fact(history.churn, note=note)
+        facts["new_labels"] = Fact(history.new_labels, note="first seen within a month")
     return facts
 
 

@@ -190,13 +190,7 @@ def advice_of(
 
 def _only_template(project: Project, store: str) -> str | None:
     """Find the template that names the store, if there is just one."""
-    if store not in project.store_names():
-        return None  # opening it says so better
-    found = []
-    for name in project.registry.list():
-        spec = project.registry.get(name).front.examples
-        if spec is not None and spec.store == store:
-            found.append(name)
+    found = project.templates_of(store)
     if len(found) > 1:
         raise ConfigError(
             f"store {store!r} is used by {', '.join(found)}: say which one with --template"

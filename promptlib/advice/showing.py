@@ -9,7 +9,7 @@ from promptlib.advice.accounts import NAMES, Economics
 from promptlib.advice.factors import Evidence, Missing
 from promptlib.advice.gates import answers
 from promptlib.advice.session import Advice
-from promptlib.finetune.providers import checked
+from promptlib.finetune.providers import checked, offer_rows
 from promptlib.learning.curves import Curve
 from promptlib.reporting.page import Section, make_page
 from promptlib.reporting.pictures import Line, draw_lines
@@ -124,21 +124,6 @@ def quality_table(advice: Advice) -> tuple[list[str], list[list[Any]]]:
     return heads, rows
 
 
-def offer_table(advice: Advice) -> tuple[list[str], list[list[Any]]]:
-    """Give heads and rows of who trains models."""
-    heads = ["offer", "trains", "formats", "rows", "last day", "source"]
-    rows: list[list[Any]] = [
-        [
-            offer.name, offer.trains, ", ".join(offer.formats),
-            f"{offer.min_rows:,} to {offer.max_rows:,}" if offer.max_rows
-            else f"from {offer.min_rows:,}" if offer.min_rows else "no limit found",
-            offer.ends.isoformat() if offer.ends else "", offer.source,
-        ]
-        for offer in advice.offers
-    ]  # fmt: skip
-    return heads, rows
-
-
 def page_of(advice: Advice) -> str:
     """Write everything as one HTML page; raises MissingDependencyError without matplotlib."""
     sections = [
@@ -161,7 +146,7 @@ def page_of(advice: Advice) -> str:
     sections += [
         Section("Quality of the examples", (), "", *quality_table(advice)),
         Section("Risks", [f"{risk.name}: {risk.says}" for risk in advice.risks]),
-        Section(f"Who trains models, as of {checked()}", (), "", *offer_table(advice)),
+        Section(f"Who trains models, as of {checked()}", (), "", *offer_rows()),
     ]
     return make_page(
         f"{advice.store}: {advice.title}", lead=headline(advice)[1:], sections=sections

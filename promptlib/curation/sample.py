@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from promptlib.curation.likeness import group_twins
 from promptlib.example import Example
+from promptlib.index.candidates import Candidates
 from promptlib.index.state import State
 from promptlib.index.vector import ExampleIndex
 
@@ -23,8 +24,7 @@ Codes = NDArray[np.int64]
 class Sample:
     """Rows of a store, drawn at random, as parallel arrays in the order of the draw."""
 
-    vectors: Floats
-    """Unit rows, (n, dim)."""
+    found: Candidates
     codes: Codes
     """Of each row's label, a place in `labels`; -1 without one."""
     labels: Sequence[str]
@@ -33,7 +33,12 @@ class Sample:
     """That the store has: more than the sample where it is large."""
 
     def __len__(self) -> int:
-        return len(self.vectors)
+        return len(self.found)
+
+    @cached_property
+    def vectors(self) -> Floats:
+        """Unit rows, (n, dim)."""
+        return self.found.vectors.astype(np.float32)
 
     @cached_property
     def twins(self) -> Codes:
@@ -57,7 +62,7 @@ def read_sample(
     found = found.at([order[position] for position in drawn.tolist()])
     places = {name: code for code, name in enumerate(state.labels)}
     return Sample(
-        vectors=found.vectors.astype(np.float32),
+        found=found,
         codes=np.array([places.get(label, -1) for label in found.labels.tolist()], np.int64),
         labels=state.labels,
         examples=_read(index, found.keys.tolist(), connection),

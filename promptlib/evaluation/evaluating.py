@@ -141,8 +141,10 @@ class Evaluator:
 
     def shortlist(self, number: int, way: Way, depth: int) -> Shortlist:
         """Find what a strategy may rank for a question."""
-        request, query = self.requests[number], self._queries[number]
-        question = self.questions.items[number]
+        request, question = self.requests[number], self.questions.items[number]
+        if not way.k and "candidate_labels" not in request.template.uses:
+            return self._shortlisted(Candidates.none(), depth)
+        query = self._queries[number]
         settings = replace(
             request.settings, strategy=way.strategy, k=depth, exclude_self=True, min_score=None,
             seed=request.settings.seed + (number if way.strategy == "random" else 0),
@@ -153,6 +155,9 @@ class Evaluator:
         found = self.state.words_in(found, self.state.known_terms(terms_of(query.text)))
         if (least := request.settings.min_score) is not None:
             found = found.at(found.similarity >= least)
+        return self._shortlisted(found, depth)
+
+    def _shortlisted(self, found: Candidates, depth: int) -> Shortlist:
         return Shortlist(
             candidates=found, left_out=(), depth=depth, fetch=self.fetch,
             labels=self.state.labels, volume=self.state.volume, store=self.index.store.name,

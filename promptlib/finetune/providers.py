@@ -75,3 +75,22 @@ def caching(provider: str) -> Caching | None:
     """Look up how a provider caches, by the name that genai-prices gives it."""
     found = _data()["caching"].get(provider)
     return Caching(**found) if found else None
+
+
+def offer_rows() -> tuple[list[str], list[list[Any]]]:
+    """Give heads and rows of a table of the offers."""
+    heads = ["offer", "trains", "formats", "rows", "last day", "source"]
+    rows: list[list[Any]] = [
+        [
+            offer.name, offer.trains, ", ".join(offer.formats), _limits(offer),
+            offer.ends.isoformat() if offer.ends else "", offer.source,
+        ]
+        for offer in providers()
+    ]  # fmt: skip
+    return heads, rows
+
+
+def _limits(offer: Provider) -> str:
+    if offer.max_rows is not None:
+        return f"{offer.min_rows:,} to {offer.max_rows:,}"
+    return f"from {offer.min_rows:,}" if offer.min_rows else "no limit found"
