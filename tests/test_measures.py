@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlib.intervals import Bootstrap, p_value
 from promptlib.evaluation.measures import Shown, measure, overlap, vote
+from promptlib.intervals import Bootstrap, p_value
 
 
 def shown(labels: list[str | None], **parts: Any) -> Shown:

@@ -107,7 +107,7 @@ def measure(
 def volume_facts(volume: Volume, sample: Sample) -> dict[str, Fact]:
     """Count rows, what is left of them without copies and contradictions, and classes."""
     facts = {"rows": Fact(float(volume.rows)), "classes": Fact(float(len(volume.classes)))}
-    share = effective_rows(sample) / len(sample) if len(sample) else 0.0
+    share = effective_rows(sample.twins, sample.codes) / len(sample) if len(sample) else 0.0
     note = f"of {volume.rows:,}: near copies count once, contradictions not at all"
     facts["effective_rows"] = Fact(round(volume.rows * share), note=note)
     sizes = sorted(volume.classes.values())
@@ -132,16 +132,15 @@ def history_facts(history: History) -> dict[str, Fact]:
     return facts
 
 
-def effective_rows(sample: Sample) -> int:
+def effective_rows(twins: NDArray[np.int64], codes: NDArray[np.int64]) -> int:
     """Count groups of near copies, leaving out those whose labels contradict each other.
 
     A copy that is added never makes it more.
     """
-    labelled = sample.codes >= 0
-    pairs = np.unique(np.stack([sample.twins, sample.codes], axis=1)[labelled], axis=0)
-    groups, labels = np.unique(pairs[:, 0], return_counts=True)
-    contradicting = int((labels > 1).sum())
-    return len(np.unique(sample.twins)) - contradicting if len(sample) else len(groups)
+    labelled = codes >= 0
+    pairs = np.unique(np.stack([twins, codes], axis=1)[labelled], axis=0)
+    labels_of_group = np.unique(pairs[:, 0], return_counts=True)[1]
+    return len(np.unique(twins)) - int((labels_of_group > 1).sum())
 
 
 def quality_facts(
