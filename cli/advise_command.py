@@ -131,7 +131,7 @@ def _print_advice(advice: Advice, why: bool) -> None:
             for condition, held in step.held:
                 click.echo(f"     {'yes' if held else 'no ':3} {condition.text}")
     _section("Evidence")
-    print_table(*showing.evidence_table(advice))
+    print_table(*showing.evidence_table(advice), free=showing.ABOUT)
     if found := showing.changes(advice):
         _section("What would change it")
         for line in found:

@@ -60,6 +60,13 @@ def _accuracy(found: dict[str, Fact]) -> None:
         found["zero_shot_gain"] = difference(found["zero_shot"], found["accuracy"])
     elif "vote_over_majority" in found:
         found["few_shot_gain"] = found["vote_over_majority"]
+    spread = [found[n] for n in ("zero_shot", "shown_accuracy", "probe_accuracy") if n in found]
+    if len(spread) > 1 and "complexity" in found:
+        values = [fact.value for fact in spread]
+        note = f"accuracies without, with examples and trained differ by {_points(values)}"
+        found["complexity"] = replace(
+            found["complexity"], note=f"{found['complexity'].note}; {note}"
+        )
     if "probe_accuracy" in found:
         if "target" in found:
             found["probe_gap"] = difference(found["probe_accuracy"], found["target"])
@@ -120,7 +127,9 @@ def _time(found: dict[str, Fact]) -> None:
             note="time to read the prompt alone",
         )  # fmt: skip
     if "latency_ms" in found and "latency_limit_ms" in found:
-        found["latency_excess"] = difference(found["latency_ms"], found["latency_limit_ms"])
+        took, limit = found["latency_ms"], found["latency_limit_ms"]
+        note = f"{took.value:,.0f} ms, {limit.value:,.0f} ms allowed"
+        found["latency_excess"] = difference(took, limit, note)
 
 
 def _share_of_examples(found: Facts) -> float:
@@ -130,6 +139,10 @@ def _share_of_examples(found: Facts) -> float:
     examples = max(0.0, tokens - found["zero_shot_tokens"].value) * price
     whole = tokens * price + answer
     return examples / whole if whole else 0.0
+
+
+def _points(values: list[float]) -> str:
+    return f"{100 * (max(values) - min(values)):.1f} points"
 
 
 def _shifted(fact: Fact, by: float) -> Fact:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -32,6 +32,7 @@ from promptlib.curation.history import History, read_history
 from promptlib.curation.sample import Sample, read_sample
 from promptlib.example import retrieval_text
 from promptlib.hint import Volume
+from promptlib.intervals import mean_of
 from promptlib.learning.curves import Curve
 from promptlib.project import Project
 
@@ -76,6 +77,8 @@ def measure(
     labels = [None if code < 0 else sample.labels[code] for code in sample.codes.tolist()]
     facts |= output_facts(sample.examples, labels, counter.count)
     texts = [retrieval_text(example.input, recipe) for example in sample.examples]
+    lengths = np.array([counter.count(text) for text in texts], np.float64)
+    facts["input_tokens"] = Fact.of(mean_of(lengths), note=f"at most {lengths.max():,.0f}")
     facts |= query_facts(asked, texts)
     facts |= language_facts(
         texts, counter.count, declared=index.store.settings.language, spoken=spoken
@@ -93,6 +96,9 @@ def measure(
     prompts = Asked(store, template, inputs)
     if volume.rows >= 2:
         facts |= prompt_facts(project, prompts)
+        most = f"; one prompt shows at most {facts['reachable_share'].value:.2%} of the rows"
+        whole = facts["effective_rows"]
+        facts["effective_rows"] = replace(whole, note=whole.note + most)
         if not quick:
             facts |= selection_facts(project, prompts)
     return Measured(

@@ -66,8 +66,6 @@ def read_outcomes(path: Path | str, ids: Callable[[str], bool]) -> list[Outcome]
             row = json.loads(line)
             if not isinstance(row, dict):
                 raise ValueError("not an object")
-            if type(row.get("latency_ms")) is int:
-                row["latency_ms"] = float(row["latency_ms"])
             outcome = Outcome.model_validate(row)
         except ValidationError as error:
             known = Outcome.model_fields
@@ -163,6 +161,8 @@ def _corpus_files(paths: Sequence[Path | str]) -> Iterator[Path]:
         if path.is_file():
             yield path
             continue
+        if not path.is_dir():
+            raise ConfigError(f"can't read {path}: there is no such file or folder")
         files = [file for file in sorted(path.rglob("*")) if file.suffix in TEXTS]
         if not files:
             raise ConfigError(f"{path} has no texts ({', '.join(TEXTS)})")

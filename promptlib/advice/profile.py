@@ -97,12 +97,8 @@ def read_profile(path: Path | str | None, settings: Iterable[str] = ()) -> Profi
 
 
 def _validated(values: Mapping[str, Any], where: str) -> Profile:
-    numbers = {
-        name: float(value) if type(value) is int and name != "tasks_on_model" else value
-        for name, value in values.items()
-    }
     try:
-        return Profile.model_validate(numbers)
+        return Profile.model_validate(values)
     except ValidationError as error:
         problems = (f"{where}{problem_text(p, Profile.model_fields)}" for p in error.errors())
         raise ConfigError("\n".join(problems)) from None

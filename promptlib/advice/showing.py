@@ -9,10 +9,13 @@ from promptlib.advice.accounts import NAMES, Economics
 from promptlib.advice.factors import Evidence, Missing
 from promptlib.advice.gates import answers
 from promptlib.advice.session import Advice
+from promptlib.advice.standins import LIKENESS
 from promptlib.finetune.providers import checked, offer_rows
 from promptlib.learning.curves import Curve
 from promptlib.reporting.page import Section, make_page
 from promptlib.reporting.pictures import Line, draw_lines
+
+ABOUT = "what that is"
 
 
 def headline(advice: Advice) -> list[str]:
@@ -34,8 +37,8 @@ def headline(advice: Advice) -> list[str]:
 
 
 def evidence_table(advice: Advice) -> tuple[list[str], list[list[Any]]]:
-    """Give heads and rows of the evidence."""
-    heads = ["factor", "value", "95 %", "threshold", "speaks for", "how clearly", "from"]
+    """Give heads and rows of the evidence; the last column may be cut."""
+    heads = ["factor", "value", "95 %", "threshold", "speaks for", "how clearly", "from", ABOUT]
     return heads, [_evidence_row(each) for each in advice.evidence]
 
 
@@ -75,7 +78,9 @@ def cost_notes(economics: Economics) -> list[str]:
         f"{economics.currency}, totals over {economics.horizon_months:g} months; "
         + "; ".join(economics.rests_on)
     ]
-    if economics.hit_rate is not None:
+    if economics.hit_rate == 0:
+        lines.append("what prompts have in common at their start is too short to be cached")
+    elif economics.hit_rate is not None:
         lines.append(f"cached prefixes are found {economics.hit_rate:.0%} of the time")
     if economics.pays_on is not None:
         lines.append(f"fine-tuning has paid for itself on {economics.pays_on} at this traffic")
@@ -101,7 +106,9 @@ def curve_table(curves: Sequence[Curve]) -> tuple[list[str], list[list[Any]]]:
 
 def curve_notes(curves: Sequence[Curve]) -> list[str]:
     """Say what each curve means."""
-    return [
+    likeness = any(curve.name == LIKENESS for curve in curves)
+    unknown = ["a language model's accuracy: not measured; likeness says that there is a pattern"]
+    return (unknown if likeness else []) + [
         f"{curve.name}: {curve.shape}; the last doubling brought {curve.doubling.value:+.3f} "
         f"({curve.doubling.low:+.3f} to {curve.doubling.high:+.3f}): more examples "
         + ("still pay" if curve.pays else "don't clearly pay")
@@ -128,7 +135,7 @@ def page_of(advice: Advice) -> str:
     """Write everything as one HTML page; raises MissingDependencyError without matplotlib."""
     sections = [
         Section("What to do next", [f"{step.says}: {step.command}" for step in advice.next_steps]),
-        Section("Evidence", (), "", *evidence_table(advice)),
+        Section("Evidence", (), "", *_with_flips(advice)),
         Section("What would change the advice", changes(advice) or ["nothing that was tried"]),
         Section("What is not known", (), "", *missing_table(advice)),
     ]
@@ -164,7 +171,7 @@ def value_text(value: float, unit: str) -> str:
     if unit == "AUC":
         return f"{value:.3f}"
     number = f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.3g}"
-    return f"{number} {unit}"
+    return f"{number} {unit.removesuffix('s') if value == 1 and unit != 'ms' else unit}"
 
 
 def _evidence_row(each: Evidence) -> list[Any]:
@@ -172,12 +179,24 @@ def _evidence_row(each: Evidence) -> list[Any]:
     between = ""
     if fact.low is not None and fact.high is not None:
         between = f"{value_text(fact.low, unit)} to {value_text(fact.high, unit)}"
-    side = "from" if each.factor.reached(fact) else "below"
+    reached = each.factor.reached(fact) is not None
+    threshold = each.threshold
+    about = f"{threshold.says} ({threshold.source})"
+    about = about if reached else f"from the threshold on: {about}"
     return [
         each.factor.name, value_text(fact.value, unit), between,
-        f"{side} {value_text(each.threshold.at, unit)}",
+        f"{'from' if reached else 'below'} {value_text(threshold.at, unit)}",
         ", ".join(each.direction), each.factor.strength(fact), fact.source,
+        f"{fact.note}; {about}" if fact.note else about,
     ]  # fmt: skip
+
+
+def _with_flips(advice: Advice) -> tuple[list[str], list[list[Any]]]:
+    heads, rows = evidence_table(advice)
+    flips = [each.flip for each in advice.evidence]
+    return [*heads, "would change to"], [
+        [*row, flip] for row, flip in zip(rows, flips, strict=True)
+    ]
 
 
 def _cost_picture(economics: Economics) -> str:

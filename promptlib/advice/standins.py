@@ -30,6 +30,9 @@ from promptlib.learning.vote import NEIGHBOURS, vote
 MOST_CLASSES = 200
 """Beyond so many classes neither stand-in says much."""
 
+LIKENESS = "likeness of the best example"
+"""What is measured of stores whose outputs are texts."""
+
 LIMITS = (
     "the vote of the nearest examples stands in for a model that is shown them, a logistic head "
     "on frozen embeddings for a trained one",
@@ -103,7 +106,7 @@ def generation(sample: Sample, *, quick: bool, report: Progress | None = None) -
             for at, each in zip(test.tolist(), near.tolist(), strict=True)
         ])  # fmt: skip
 
-    return StandIns({}, _curves({"likeness of the best example": best}, sample.twins, report))
+    return StandIns({}, _curves({LIKENESS: best}, sample.twins, report))
 
 
 def _one_fold(

@@ -45,6 +45,12 @@ class Sample:
         """The number of each row's group of near copies; see `group_twins`."""
         return group_twins(self.vectors)
 
+    def at(self, positions: Sequence[int]) -> Sample:
+        """Keep the rows at these positions."""
+        examples = [self.examples[at] for at in positions]
+        chosen = np.array(positions, np.int64)
+        return Sample(self.found.at(chosen), self.codes[chosen], self.labels, examples, self.rows)
+
     def ids(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> list[str]:
         """Give the ids of rows, marked or by position."""
         marked = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-from promptlib.finetune.formats import messages_of
+from promptlib.finetune.formats import FORMATS, messages_of
 from promptlib.finetune.providers import Provider
 from promptlib.finetune.rows import Messages, TrainingRow, Unfit
 
@@ -66,10 +65,10 @@ def message_problems(messages: Messages, alternate: bool = False) -> Iterator[st
 
 
 def file_problems(
-    splits: Mapping[str, Sequence[TrainingRow]], sizes: Mapping[str, int], provider: Provider | None
+    parts: Mapping[str, Sequence[TrainingRow]], files: Mapping[str, Path], provider: Provider | None
 ) -> Iterator[str]:
-    """Say what a provider would refuse of the files; sizes are in bytes."""
-    train = len(splits["train"])
+    """Say what a provider would refuse of the files."""
+    train = len(parts["train"])
     if not train:
         yield "no row is left to train on"
     if provider is None:
@@ -79,38 +78,28 @@ def file_problems(
         yield f"{train:,} rows to train on; {name} takes {provider.min_rows:,} at least"
     if provider.max_rows is not None and train > provider.max_rows:
         yield f"{train:,} rows to train on; {name} takes {provider.max_rows:,} at most"
-    validation = len(splits.get("validation", ()))
+    validation = len(parts.get("validation", ()))
     if provider.max_validation_rows is not None and validation > provider.max_validation_rows:
         yield f"{validation:,} rows to validate; {name} takes {provider.max_validation_rows:,}"
-    for split, size in sizes.items():
+    for file in files.values():
+        size = file.stat().st_size
         if provider.max_file_bytes is not None and size > provider.max_file_bytes:
             most = provider.max_file_bytes / 1e6
-            yield f"{split} has {size / 1e6:,.0f} MB; {name} takes {most:,.0f}"
+            yield f"{file.name} has {size / 1e6:,.1f} MB; {name} takes {most:,.1f}"
 
 
 def divided(
-    form: str, rows: Sequence[TrainingRow], made: Sequence[Mapping[str, Any]],
-    provider: Provider | None,
-) -> tuple[list[int], list[Unfit]]:  # fmt: skip
-    """Divide rows into those that can be exported, by position, and those that can't."""
+    form: str, rows: Sequence[TrainingRow], provider: Provider | None
+) -> tuple[list[TrainingRow], list[Unfit]]:
+    """Divide rows into those that can be exported and those that can't."""
     good, bad = [], []
-    for at, (row, each) in enumerate(zip(rows, made, strict=True)):
-        problems = list(row_problems(form, row, each, provider))
+    for row in rows:
+        problems = list(row_problems(form, row, FORMATS[form](row), provider))
         if problems:
             bad.append(Unfit(row.id, "; ".join(problems)))
         else:
-            good.append(at)
+            good.append(row)
     return good, bad
-
-
-def clashes(rows: Sequence[TrainingRow]) -> int:
-    """Count prompts that stand there with different answers."""
-    asked = Counter(key for key, _ in {(_key(row.prompt), _key(row.answer)) for row in rows})
-    return sum(number > 1 for number in asked.values())
-
-
-def _key(messages: Messages) -> str:
-    return json.dumps([dict(message) for message in messages], sort_keys=True)
 
 
 def _all(row: TrainingRow) -> list[Mapping[str, Any]]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader
 
 from promptlib.curation.history import read_history
 from promptlib.curation.sample import Sample, read_sample
@@ -19,20 +15,15 @@ from promptlib.errors import ConfigError, ExportError, did_you_mean
 from promptlib.example import retrieval_text
 from promptlib.files.folders import whole_folder
 from promptlib.finetune.checks import divided, file_problems
+from promptlib.finetune.files import About, write_about, write_rows
 from promptlib.finetune.formats import FORMATS
-from promptlib.finetune.providers import FILE as PROVIDERS_FILE
 from promptlib.finetune.providers import Provider, providers
-from promptlib.finetune.rows import TrainingRow, Unfit, answer_messages, render_rows
-from promptlib.finetune.splits import split_rows
-from promptlib.index.state import State
+from promptlib.finetune.rows import Messages, TrainingRow, Unfit, answer_messages, render_rows
+from promptlib.finetune.splits import SPLITS, split_rows
 from promptlib.index.vector import ExampleIndex
 from promptlib.project import Project
-from promptlib.store.rows import now
 from promptlib.templating.template import Template
 from promptlib.text import file_sha256
-from promptlib.version import __version__
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -99,44 +90,53 @@ def export_rows(
     if folder.exists():
         raise ConfigError(f"{folder} is there already; name a new folder")
     provider = _provider(options)
-    loaded = _template(project, store, template, options)
     index = project.index(store)
+    loaded = _template(project, store, template, options)
     with index.store.database.read() as connection:
         state = index.refresh(connection)
-        sample = read_sample(index, state, connection, options.sample or len(state), options.seed)
+        most = options.sample or len(state)
+        sample = read_sample(index, state, connection, most, options.seed)
+        corrected = _rejected(index, sample) if options.form == "dpo" else {}
+        if options.form == "dpo":
+            sample = sample.at([at for at, e in enumerate(sample.examples) if e.id in corrected])
         if not len(sample):
-            raise ExportError([f"store {store!r} has no approved rows"])
-        splits = split_rows(sample.codes, sample.twins, options.seed)
-        ids = sample.found.ids
-        shown_from = frozenset(ids[splits["train"]].tolist()) if options.with_examples else None
-        if loaded is None:
-            found: list[TrainingRow | Unfit] = [*_plain_rows(index, sample)]
-        else:
-            found = list(
-                render_rows(
+            what = "corrected answers" if options.form == "dpo" else "approved rows"
+            raise ExportError([f"store {store!r} has no {what} to train on"])
+        splits = _split_of(sample, options.seed)
+        unseen = frozenset(id for id, split in splits.items() if split != "train")
+        found: list[TrainingRow | Unfit] = _plain_rows(index, sample)
+        if loaded is not None:
+            found = [
+                *render_rows(
                     project, index, state, connection, sample, loaded, inputs or {},
-                    shown_from=shown_from, report=project.reporting("rendering rows"),
+                    hidden=unseen if options.with_examples else None, report=project.reporting("rendering rows"),
                 )
-            )  # fmt: skip
-    rows = [row for row in found if isinstance(row, TrainingRow)]
-    unfit = [row for row in found if isinstance(row, Unfit)]
-    if options.form == "dpo":
-        rows = _with_rejected(index, rows)
-    made = [FORMATS[options.form](row) for row in rows]
-    good, bad = divided(options.form, rows, made, provider)
-    unfit += bad if options.form != "dpo" else []  # most rows were never corrected
+            ]  # fmt: skip
+    rows = [
+        replace(row, rejected=corrected.get(row.id, ()))
+        for row in found
+        if isinstance(row, TrainingRow)
+    ]
+    good, refused = divided(options.form, rows, provider)
+    unfit = [*(row for row in found if isinstance(row, Unfit)), *refused]
     if unfit and not options.skip_bad:
-        hint = f"{len(unfit):,} of {len(found):,} rows can't be exported; skip_bad leaves them out"
-        raise ExportError(list(map(str, unfit)), hint)
-    part = _parts(rows, good, ids, splits)
+        hint = f"{len(unfit):,} of {len(found):,} rows are unfit; skip_bad (--skip-bad) leaves them"
+        raise ExportError(list(map(str, unfit)), f"{hint} out")
+    parts = {split: [row for row in good if splits[row.id] == split] for split in SPLITS}
+    parts = {split: part for split, part in parts.items() if part or split == "train"}
+    about = About(
+        store=index.store.name, uid=state.origin.uid, revision=state.origin.revision,
+        template=loaded.name if loaded else None, hash=loaded.hash if loaded else None,
+        with_examples=options.with_examples, provider=options.provider, seed=options.seed,
+    )  # fmt: skip
     with whole_folder(folder) as work:
-        names = _write_files(work, options.form, rows, made, part)
-        sizes = {name: (work / name).stat().st_size for name in names.values()}
-        chosen = {split: [rows[at] for at in places] for split, places in part.items()}
-        if problems := list(file_problems(chosen, sizes, provider)):
+        files = {
+            split: write_rows(work, split, options.form, part) for split, part in parts.items()
+        }
+        if problems := list(file_problems(parts, files, provider)):
             raise ExportError(problems)
-        export = _described(folder, work, options, chosen, unfit, names)
-        _write_about(work, export, index, state, loaded, options, provider)
+        export = _described(folder, options, parts, unfit, files)
+        write_about(work, export.to_dict(), about)
     return export
 
 
@@ -158,8 +158,7 @@ def _provider(options: ExportOptions) -> Provider | None:
     if found is None:
         names = [offer.name for offer in providers()]
         raise ConfigError(
-            f"no provider {options.provider!r} in {PROVIDERS_FILE.name}; "
-            f"{did_you_mean(options.provider, names)}"
+            f"no provider {options.provider!r}; {did_you_mean(options.provider, names)}"
         )
     if options.form not in found.formats:
         raise ConfigError(f"{found.name} reads {', '.join(found.formats)}, not {options.form}")
@@ -180,7 +179,14 @@ def _template(
     return project.registry.get(found[0])
 
 
-def _plain_rows(index: ExampleIndex, sample: Sample) -> list[TrainingRow]:
+def _split_of(sample: Sample, seed: int) -> dict[str, str]:
+    """Say which part each row belongs to, by id."""
+    ids = sample.found.ids
+    parts = split_rows(sample.codes, sample.twins, seed)
+    return {id: split for split, at in parts.items() for id in ids[at].tolist()}
+
+
+def _plain_rows(index: ExampleIndex, sample: Sample) -> list[TrainingRow | Unfit]:
     """Make rows without a template: texts and labels are all that a classifier reads."""
     settings = index.store.settings
     return [
@@ -192,61 +198,27 @@ def _plain_rows(index: ExampleIndex, sample: Sample) -> list[TrainingRow]:
     ]  # fmt: skip
 
 
-def _with_rejected(index: ExampleIndex, rows: Sequence[TrainingRow]) -> list[TrainingRow]:
-    """Add the answers that people have replaced."""
-    found = {each.id: each for each in read_history(index.store).corrections}
-    return [
-        replace(row, rejected=answer_messages(found[row.id].rejected)) if row.id in found else row
-        for row in rows
-    ]
-
-
-def _parts(
-    rows: Sequence[TrainingRow], good: Sequence[int], ids: Any, splits: Mapping[str, Any]
-) -> dict[str, list[int]]:
-    split_of = {id: split for split, at in splits.items() for id in ids[at].tolist()}
-    part: dict[str, list[int]] = {split: [] for split in splits}
-    for at in good:
-        part[split_of[rows[at].id]].append(at)
-    return {split: places for split, places in part.items() if places or split == "train"}
-
-
-def _write_files(
-    work: Path, form: str, rows: Sequence[TrainingRow], made: Sequence[Mapping[str, Any]],
-    part: Mapping[str, Sequence[int]],
-) -> dict[str, str]:  # fmt: skip
-    names = {}
-    for split, places in part.items():
-        names[split] = f"{split}.{'csv' if form == 'setfit' else 'jsonl'}"
-        chosen = [made[at] for at in places]
-        text = _csv(chosen) if form == "setfit" else _jsonl(chosen)
-        (work / names[split]).write_text(text, encoding="utf-8", newline="")
-    return names
-
-
-def _jsonl(made: Sequence[Mapping[str, Any]]) -> str:
-    return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in made)
-
-
-def _csv(made: Sequence[Mapping[str, Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, ["text", "label"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(made)
-    return out.getvalue()
+def _rejected(index: ExampleIndex, sample: Sample) -> dict[str, Messages]:
+    """Find the answers that people have replaced, by the row's id."""
+    there = {example.id for example in sample.examples}
+    return {
+        each.id: answer_messages(each.rejected)
+        for each in read_history(index.store).corrections
+        if each.id in there
+    }
 
 
 def _described(
-    folder: Path, work: Path, options: ExportOptions, chosen: Mapping[str, Sequence[TrainingRow]],
-    unfit: Sequence[Unfit], names: Mapping[str, str],
+    folder: Path, options: ExportOptions, parts: Mapping[str, Sequence[TrainingRow]],
+    unfit: Sequence[Unfit], files: Mapping[str, Path],
 ) -> Export:  # fmt: skip
-    tokens = np.array([row.tokens for row in chosen["train"]])
+    tokens = np.array([row.tokens for row in parts["train"]])
     epochs = epochs_for(len(tokens))
     total, price = int(tokens.sum()), options.training_price
     return Export(
         folder=folder,
         form=options.form,
-        rows={split: len(rows) for split, rows in chosen.items()},
+        rows={split: len(part) for split, part in parts.items()},
         unfit=unfit,
         tokens={
             "total": total, "mean": float(tokens.mean()),
@@ -254,35 +226,5 @@ def _described(
         },
         epochs=epochs,
         cost=None if price is None else total * epochs * price / 1e6,
-        sha256={name: file_sha256(work / name) for name in names.values()},
+        sha256={file.name: file_sha256(file) for file in files.values()},
     )  # fmt: skip
-
-
-def _write_about(
-    work: Path, export: Export, index: ExampleIndex, state: State, template: Template | None,
-    options: ExportOptions, provider: Provider | None,
-) -> None:  # fmt: skip
-    manifest = {
-        **export.to_dict(),
-        "folder": export.folder.name,
-        "made": now(),
-        "promptlib": __version__,
-        "store": {
-            "name": index.store.name, "uid": state.origin.uid, "revision": state.origin.revision,
-        },
-        "template": {"name": template.name, "hash": template.hash} if template else None,
-        "with_examples": options.with_examples,
-        "provider": provider.name if provider else None,
-        "seed": options.seed,
-    }  # fmt: skip
-    text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
-    (work / MANIFEST).write_text(text, encoding="utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(PROVIDERS_FILE.parent), trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )  # fmt: skip
-    readme = environment.get_template("README.md.j2").render(
-        export=export, store=index.store.name, template=template, options=options,
-        offers=[offer for offer in providers() if options.form in offer.formats],
-    )  # fmt: skip
-    (work / "README.md").write_text(readme, encoding="utf-8")

@@ -56,17 +56,17 @@ class Unfit:
 
 def render_rows(
     project: Project, index: ExampleIndex, state: State, connection: Connection, sample: Sample,
-    template: Template, inputs: Mapping[str, Any], *, shown_from: frozenset[str] | None = None,
+    template: Template, inputs: Mapping[str, Any], *, hidden: frozenset[str] | None = None,
     report: Progress | None = None,
 ) -> Iterator[TrainingRow | Unfit]:  # fmt: skip
     """Render rows as `build(k=0, exclude_self=True)` does, each with its output as answer.
 
-    With `shown_from`, ids, examples among those rows are retrieved and shown too, as many as the
+    With `hidden`, ids, examples among all other rows are retrieved and shown too, as many as the
     template says; never the row itself nor a near copy of it. `inputs` fill what rows don't.
     """
     asked: list[tuple[Question, Request]] = []
     for at, example in enumerate(sample.examples):
-        row = sample.found.at(slice(at, at + 1)) if shown_from is not None else None
+        row = sample.found.at(slice(at, at + 1)) if hidden is not None else None
         question = Question(example, index.store.settings.label_of(example), row)
         try:
             asked.append((question, _request(project, index, question, template, inputs)))
@@ -74,16 +74,12 @@ def render_rows(
             yield Unfit(example.id, str(error))
     if not asked:
         return
-    hidden = frozenset(sample.found.ids.tolist()) - (shown_from or frozenset())
     evaluator = Evaluator(
         index, state, connection, np.ones(len(state.alive), np.bool_),
-        Questions(
-            [question for question, _ in asked], "rows",
-            hidden if shown_from is not None else frozenset(),
-        ),
+        Questions([question for question, _ in asked], "rows", hidden or frozenset()),
         [request for _, request in asked], asked[0][1].settings, project.embedder,
     )  # fmt: skip
-    way = evaluator.current if shown_from is not None else replace(evaluator.current, k=0)
+    way = evaluator.current if hidden is not None else replace(evaluator.current, k=0)
     for number, (question, request) in enumerate(asked):
         try:
             prompt = evaluator.prompt(number, way).messages or []

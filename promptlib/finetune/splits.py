@@ -9,6 +9,8 @@ from promptlib.learning.probe import folds
 
 Codes = NDArray[np.int64]
 
+SPLITS = ("train", "validation", "test")
+
 PARTS = 10
 """A tenth each validates and tests."""
 
