@@ -85,7 +85,8 @@ def wilson(hits: int, tries: int, level: float = LEVEL) -> Estimate:
     share, spread = hits / tries, z * z / tries
     middle = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * (share * (1 - share) / tries + spread / (4 * tries)) ** 0.5
-    return Estimate(share, max(0.0, middle - half), min(1.0, middle + half))
+    # Rounding must not put the share itself outside.
+    return Estimate(share, min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)))
 
 
 def mean_of(values: Floats) -> Estimate:

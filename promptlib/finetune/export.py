@@ -109,7 +109,8 @@ def export_rows(
             found = [
                 *render_rows(
                     project, index, state, connection, sample, loaded, inputs or {},
-                    hidden=unseen if options.with_examples else None, report=project.reporting("rendering rows"),
+                    hidden=unseen if options.with_examples else None,
+                    report=project.reporting("rendering rows"),
                 )
             ]  # fmt: skip
     rows = [
