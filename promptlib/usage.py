@@ -85,6 +85,7 @@ class UsageLedger(ForkAware):
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._closed = False
+        self._told = False
 
     def count(self, prompts: Sequence[Prompt]) -> None:
         """Put prompts on the list."""
@@ -158,8 +159,12 @@ class UsageLedger(ForkAware):
     def _flush_quietly(self) -> None:
         try:
             self.flush()
+        except ReadOnlyError as error:
+            if not self._told:
+                log.warning("usage isn't counted: %s", error)
+            self._told = True
         except PromptlibError as error:
-            log.warning("usage wasn't counted: %s", error)
+            log.warning("usage can't be counted yet: %s", error)
 
     def _with_cacheable(self, key: Key, counts: Counts, text: str) -> Counts:
         last = self._last.get(key)
