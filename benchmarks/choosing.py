@@ -17,9 +17,9 @@ from sets import add_sets, prepared
 from promptlib.budget.fit import fit_examples
 from promptlib.budget.tokens import TokenCounter
 from promptlib.building import pool_of
-from promptlib.intervals import Bootstrap
 from promptlib.evaluation.measures import vote
 from promptlib.evaluation.session import QuerySource, evaluate, open_evaluator
+from promptlib.intervals import Bootstrap
 from promptlib.selection.strategies import select_examples
 
 K = 8

@@ -163,7 +163,7 @@ def stats(ctx: click.Context, name: str, k: int, as_json: bool) -> None:
     if tuned is not None:
         say(f"auto: {tuned}")
     if hint is not None:
-        say(f"hint: {hint}")
+        say(f"hint: {hint}; ask: promptlib advise {name}")
 
 
 for command in (add, edit, rm, export, import_, sync):

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 from promptlib.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from promptlib.advice.profile import Profile as Profile
+    from promptlib.advice.session import Advice as Advice
+    from promptlib.advice.session import advise as advise
     from promptlib.budget.fit import fit_examples as fit_examples
     from promptlib.budget.tokens import TokenCounter as TokenCounter
     from promptlib.embedding.embedder import Embedder as Embedder
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from promptlib.errors import EncodingError as EncodingError
     from promptlib.errors import ExampleError as ExampleError
     from promptlib.errors import ExampleNotFoundError as ExampleNotFoundError
+    from promptlib.errors import ExportError as ExportError
     from promptlib.errors import InputsError as InputsError
     from promptlib.errors import MissingDependencyError as MissingDependencyError
     from promptlib.errors import ModelNotFoundError as ModelNotFoundError
@@ -41,6 +45,10 @@ if TYPE_CHECKING:
     from promptlib.evaluation.tuning import tune as tune
     from promptlib.example import Example as Example
     from promptlib.filtering import Where as Where
+    from promptlib.finetune.classifier import Classifier as Classifier
+    from promptlib.finetune.classifier import train_classifier as train_classifier
+    from promptlib.finetune.export import ExportOptions as ExportOptions
+    from promptlib.finetune.export import export_rows as export_rows
     from promptlib.index.vector import ExampleIndex as ExampleIndex
     from promptlib.opening import open_project
     from promptlib.project import Project as Project
@@ -56,19 +64,23 @@ if TYPE_CHECKING:
 
 _ERRORS = (
     "BadExamplesError", "BudgetError", "BundleError", "ConfigError", "EmbedderError",
-    "EncodingError", "ExampleError", "ExampleNotFoundError", "InputsError",
+    "EncodingError", "ExampleError", "ExampleNotFoundError", "ExportError", "InputsError",
     "MissingDependencyError", "ModelNotFoundError", "PromptlibError", "ReadOnlyError",
     "StaleIndexError", "StoreError", "StoreNotFoundError", "TemplateError",
     "TemplateNotFoundError", "TemplateSyntaxError", "TooFewExamplesError",
 )  # fmt: skip
 
 _HOMES = {
+    "Advice": "advice.session",
+    "Classifier": "finetune.classifier",
     "Embedder": "embedding.embedder",
     "Example": "example",
     "ExampleIndex": "index.vector",
     "ExampleStore": "store.store",
+    "ExportOptions": "finetune.export",
     "Hit": "retrieval",
     "Pool": "selection.pool",
+    "Profile": "advice.profile",
     "Project": "project",
     "Prompt": "prompt",
     "QuerySource": "evaluation.session",
@@ -76,10 +88,13 @@ _HOMES = {
     "TemplateRegistry": "templating.registry",
     "TokenCounter": "budget.tokens",
     "Where": "filtering",
+    "advise": "advice.session",
     "evaluate": "evaluation.session",
+    "export_rows": "finetune.export",
     "fit_examples": "budget.fit",
     "open": "opening",
     "select_examples": "selection.strategies",
+    "train_classifier": "finetune.classifier",
     "tune": "evaluation.tuning",
 } | dict.fromkeys(_ERRORS, "errors")
 

@@ -1,8 +1,11 @@
 """What the documents promise: their snippets run, their links lead somewhere."""
 
+import contextlib
+import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -12,7 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from cli.main import cli
+from promptlib.advice.gates import answers
+from promptlib.advice.outcomes import read_outcomes
+from promptlib.advice.showing import factor_table
 from promptlib.project import Project
 from promptlib.store.settings import StoreSettings
 from tests.conftest import CHECKOUT
@@ -47,12 +55,60 @@ def test_python_snippets_run(code: str, real_root: Path, real_project: Project) 
     assert "lost_or_stolen_card" in done.stdout and "tokens of 580" in done.stdout
 
 
+TRAINING = guide("training")
+CASES = [
+    block.splitlines() for block in blocks("console", TRAINING) if block.startswith("$ promptlib")
+]
+ADVISED = {lines[0] for lines in CASES}
+"""Commands whose output the guide shows: they are run by a test of their own."""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case[0].removeprefix("$ promptlib "))
+def test_the_cases_of_the_training_guide(
+    case: list[str], real_root: Path, real_project: Project
+) -> None:
+    (real_root / "tickets.jsonl").write_text(blocks("json")[0])
+    said = ""
+    for command in case[0].removeprefix("$ ").split(" && "):
+        arguments = shlex.split(command)[1:]
+        with contextlib.chdir(real_root):
+            done = CliRunner().invoke(cli, arguments)
+        assert done.exit_code == 0, done.output
+        said += done.stdout
+    lines = {line.strip() for line in said.splitlines()}
+    assert {line.strip() for line in case[1:]} <= lines
+
+
+def test_the_cases_show_every_answer() -> None:
+    shown = {line.partition(": ")[2] for case in CASES for line in case[1:2]}
+    assert all(any(line.startswith(title) for line in shown) for title in answers().values())
+
+
+def test_the_training_guide_names_every_factor() -> None:
+    assert factor_table() in TRAINING
+
+
+def test_the_outcomes_of_the_training_guide(tmp_path: Path) -> None:
+    file = tmp_path / "outcomes.jsonl"
+    file.write_text(blocks("json", TRAINING)[0])
+    assert [o.trained for o in read_outcomes(file, lambda id: False)] == [False, False, True]
+
+
+def test_the_snippet_of_the_training_guide(real_root: Path, real_project: Project) -> None:
+    with contextlib.chdir(real_root), contextlib.redirect_stdout(io.StringIO()) as said:
+        exec(blocks("python", TRAINING)[0], {})
+    assert said.getvalue().startswith("train a small classifier")
+
+
 COMMANDS = dict.fromkeys(
     line.removeprefix("$ ").partition("  #")[0]
     for text in (README, *map(Path.read_text, GUIDES))
     for block in blocks("console", text)
     for line in block.splitlines()
-    if "promptlib " in line and not line.startswith(("$ pip", "$ promptlib init"))
+    if line.startswith("$ ")
+    and "promptlib " in line
+    and not line.startswith(("$ pip", "$ promptlib init"))
+    and line not in ADVISED
 )
 
 

@@ -21,7 +21,7 @@ def test_every_dependency_is_pinned_and_used() -> None:
     pins = (CHECKOUT / "constraints.txt").read_text().lower().replace("_", "-")
     files = [*(CHECKOUT / "promptlib").rglob("*.py"), *(CHECKOUT / "cli").glob("*.py")]
     sources = "".join(path.read_text() for path in files)
-    modules = {"faiss-cpu": "faiss", "pyyaml": "yaml"}
+    modules = {"faiss-cpu": "faiss", "pyyaml": "yaml", "scikit-learn": "sklearn"}
     for requirement in PROJECT["project"]["dependencies"]:
         name = requirement.partition(">=")[0]
         assert f"\n{name}==" in pins, name

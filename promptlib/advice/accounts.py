@@ -64,7 +64,8 @@ def economics_of(facts: Facts, currency: str, today: date) -> Economics:
     """Draw up the accounts of derived facts."""
     traffic = facts["traffic"].value if "traffic" in facts else None
     months = facts["horizon_months"].value
-    found = [each for name in NEEDED if (each := route(name, facts, traffic or 1_000))]
+    possible = [name for name in NEEDED if name != "classifier" or _is_classification(facts)]
+    found = [each for name in possible if (each := route(name, facts, traffic or 1_000))]
     names = [each.name for each in found]
     points = sorted({*VOLUMES, *([round(traffic)] if traffic else [])})
     volumes = {
@@ -86,10 +87,14 @@ def economics_of(facts: Facts, currency: str, today: date) -> Economics:
         missing={
             name: [need for need in needs if need not in facts]
             for name, needs in NEEDED.items()
-            if name not in names
+            if name in possible and name not in names
         },
         rests_on=_rests_on(facts, today),
     )
+
+
+def _is_classification(facts: Facts) -> bool:
+    return "is_classification" in facts and facts["is_classification"].value >= 1
 
 
 def _routes(names: Sequence[str], facts: Facts, traffic: float) -> list[Route]:

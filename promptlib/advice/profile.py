@@ -18,6 +18,7 @@ from promptlib.validation import Strict, problem_text
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, le=1)]
+Part = Annotated[float, Field(ge=0, le=1)]
 
 STARTER = DATA / "usage.toml"
 """What `advise --init` writes."""
@@ -44,7 +45,7 @@ class Profile(Strict):
     cache_write_price: NotNegative | None = None
     cache_minimum: NotNegative | None = None
     cache_minutes: Positive | None = None
-    cache_hit_rate: Annotated[float, Field(ge=0, le=1)] | None = None
+    cache_hit_rate: Part | None = None
 
     trained_input_price: NotNegative | None = None
     trained_output_price: NotNegative | None = None
@@ -53,6 +54,9 @@ class Profile(Strict):
     hosting_per_hour: NotNegative | None = None
     trained_accuracy: Share | None = None
     accuracy: Share | None = None
+    zero_shot: Share | None = None
+    invalid_outputs: Part | None = None
+    wrong_facts: Part | None = None
 
     engineer_hour: NotNegative | None = None
     engineer_hours: NotNegative | None = None
@@ -67,6 +71,7 @@ class Profile(Strict):
     prefill_ms_per_1000: Positive | None = None
     deadline_days: NotNegative | None = None
     freshness_days: Positive | None = None
+    corpus_tokens: NotNegative | None = None
     tasks_on_model: Annotated[int, Field(ge=1)] | None = None
     training_allowed: bool | None = None
     strategic: bool | None = None

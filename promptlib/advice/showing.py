@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from promptlib.advice.accounts import NAMES, Economics
-from promptlib.advice.factors import Evidence, Missing
+from promptlib.advice.factors import Evidence, Missing, factors
 from promptlib.advice.gates import answers
 from promptlib.advice.session import Advice
 from promptlib.advice.standins import LIKENESS
@@ -261,3 +261,14 @@ def _total(economics: Economics, route: str) -> str:
         return ""
     costs = economics.volumes.get(round(economics.traffic), {})
     return f"{costs[route]:,.0f} {economics.currency}" if route in costs else ""
+
+
+def factor_table() -> str:
+    """Write the factors as a Markdown table: what each is, and where its value comes from."""
+    lines = ["| | factor | speaks for, from the threshold on | threshold | comes from |",
+             "| --- | --- | --- | --- | --- |"]  # fmt: skip
+    for factor in factors():
+        steps = ", ".join(value_text(step.at, factor.unit) for step in factor.thresholds)
+        speaks, comes = ", ".join(factor.more), ", ".join(factor.sources)
+        lines.append(f"| {factor.number} | {factor.name} | {speaks} | {steps} | {comes} |")
+    return "\n".join(lines) + "\n"

@@ -158,7 +158,7 @@ def _changed(fact: Fact | None, value: float) -> Fact:
 
 def _round(value: float) -> str:
     """Write a number as precisely as advice can be: three digits."""
-    if value >= 1000:
-        digits = len(str(int(value))) - 3
+    if value >= 999.5:
+        digits = len(str(round(value))) - 3
         return f"{round(value, -digits):,.0f}"
     return f"{value:.3g}"

@@ -90,8 +90,9 @@ def export_rows(
     if folder.exists():
         raise ConfigError(f"{folder} is there already; name a new folder")
     provider = _provider(options)
-    index = project.index(store)
+    project.store(store)
     loaded = _template(project, store, template, options)
+    index = project.index(store)
     with index.store.database.read() as connection:
         state = index.refresh(connection)
         most = options.sample or len(state)

@@ -24,6 +24,8 @@ Learner = Callable[[Codes, Codes], NDArray[Any]]
 """(positions to learn from, positions asked) -> how right each answer is, from 0 to 1."""
 
 SIZES, SEEDS = 6, 5
+FEWEST_SIZES = 5
+"""That a law is fitted to: small stores have no room for the sixth."""
 TEST_SHARE, TEST_ROWS = 0.2, 1_000
 LEAST_TRAIN = 4
 """Rows that the smallest size has at least."""
@@ -91,6 +93,8 @@ def measure_curve(
 
     Each seed draws other test rows, whole groups of near copies, and grows one training set.
     """
+    while sizes > FEWEST_SIZES and _least(len(groups), sizes) < LEAST_TRAIN:
+        sizes -= 1
     right: list[list[NDArray[Any]]] = []
     steps: list[int] = []
     for seed in range(seeds):
@@ -106,6 +110,11 @@ def measure_curve(
     tested = min(len(rows[0]) for rows in right)
     answers = np.array([[row[:tested] for row in rows] for rows in right], dtype=np.float64)
     return _curve(name, np.array(steps), answers, len(groups))
+
+
+def _least(rows: int, sizes: int) -> int:
+    """Say how many rows the smallest size has."""
+    return int((1 - TEST_SHARE) * rows) >> (sizes - 1)
 
 
 def fit_power_law(sizes: Floats, accuracies: Floats) -> tuple[Floats, Floats, Floats]:

@@ -1,0 +1,336 @@
+"""Advising on real stores, by the library and the command: what is asked for, and bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import promptlib
+from cli.main import cli
+from promptlib.advice.gates import answers
+from promptlib.advice.profile import STARTER, read_profile
+from promptlib.advice.telling import usage_facts
+from promptlib.errors import BadExamplesError, ConfigError
+from promptlib.example import Example
+from promptlib.project import Project
+from tests.conftest import write_rows
+
+
+def run(root: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["-C", str(root), *arguments])
+
+
+def advised(root: Path, *arguments: str) -> dict[str, Any]:
+    done = run(root, "advise", *arguments, "--json")
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def banking(real_root: Path, real_project: Project) -> dict[str, Any]:
+    """The whole advice on BANKING77, once."""
+    return advised(real_root, "banking77")
+
+
+def test_banking77_suffices_for_a_classifier(banking: dict[str, Any]) -> None:
+    assert banking["recommendation"] == "classifier" and banking["template"] == "banking/intent"
+    facts = banking["facts"]
+    assert facts["probe_accuracy"]["value"] == pytest.approx(0.923, abs=0.01)
+    assert facts["vote_accuracy"]["value"] == pytest.approx(0.92, abs=0.01)
+    assert 7_000 < facts["effective_rows"]["value"] < 9_000
+    assert facts["prompt_tokens"]["value"] > 2 * facts["zero_shot_tokens"]["value"]
+    assert facts["input_price"]["note"].startswith("gpt-4o-mini at openai, genai-prices")
+
+
+def test_curves_are_measured_at_six_sizes_and_carried_on(banking: dict[str, Any]) -> None:
+    vote, head = banking["curves"]
+    for curve in (vote, head):
+        assert curve["shape"] == "power law" and len(curve["points"]) == 6
+        values = [point["value"] for point in curve["points"]]
+        assert values == sorted(values)
+        assert [band["rows"] for band in curve["ahead"]] == [10_000, 20_000, 40_000]
+    assert banking["limits"]
+
+
+def test_the_advice_has_all_its_parts(banking: dict[str, Any]) -> None:
+    numbers = [each["number"] for part in ("evidence", "missing") for each in banking[part]]
+    assert sorted(numbers) == list(range(1, 42))
+    assert {each["name"] for each in banking["quality"]} == {
+        "representative", "diverse", "balanced", "consistent", "relevant",
+    }  # fmt: skip
+    assert banking["path"][-1]["opened"] and banking["risks"] and banking["next_steps"]
+    assert banking["availability"]["checked"] and banking["availability"]["providers"]
+    for line in banking["evidence"]:
+        assert {"value", "source", "threshold", "reference", "direction", "strength"} <= {*line}
+
+
+def test_labels_that_look_wrong_are_counted(banking: dict[str, Any]) -> None:
+    assert 0.002 < banking["facts"]["suspected_labels"]["value"] < 0.2
+    consistent = next(each for each in banking["quality"] if each["name"] == "consistent")
+    assert consistent["affected"] and consistent["grade"] == "fair"
+
+
+def test_a_page_for_a_manager_needs_nothing_else(
+    project: Project, root: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    words = ["card", "pin", "rate", "fee", "atm", "app", "transfer", "top", "limit", "loan"]
+    rows = [{"input": f"what about my {a} and the {b}?", "output": f"We see your {a}, then {b}."}
+            for a in words for b in words]  # fmt: skip
+    project.import_file("replies", write_rows(tmp_path / "r.jsonl", rows))
+    page = tmp_path / "advice.html"
+    done = run(root, "advise", "replies", "--html", str(page), "--set", "engineer_hour=90",
+               "--set", "traffic=5000")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    html = page.read_text()
+    assert html.count("<svg") == 2 and "http-equiv" not in html and "<script" not in html
+    assert 'src="' not in html and 'href="http' not in html
+    for heading in ("Evidence", "What it costs", "Learning curves", "Risks", "Quality"):
+        assert f"{heading}" in html
+    assert "accuracy: not measured" in html
+
+
+def test_generation_is_never_sure_without_outcomes(real_root: Path, real_project: Project) -> None:
+    found = advised(real_root, "gsm8k", "--quick", "--set", "target=0.9")
+    assert found["confidence"] == "low" and found["curves"] == []
+    assert "shortfall" in {each["fact"] for each in found["missing"]}
+
+
+def test_outcomes_and_queries_are_evidence(
+    real_root: Path, real_project: Project, tmp_path: Path
+) -> None:
+    ids = [row.id for row in real_project.store("snips").list()[:3]]
+    outcomes = [{"correct": n % 5 > 0, "k": 8, "id": ids[n % 3], "latency_ms": 300 + n,
+                 "kind": "knowledge" if n % 10 == 0 else "other", "answer": f"I think {n}"}
+                for n in range(100)]  # fmt: skip
+    outcomes += [{"correct": n % 2 == 0, "k": 0} for n in range(40)]
+    outcomes += [{"correct": n % 20 > 0, "trained": True} for n in range(100)]
+    queries = [{"input": f"play a song from {1980 + n % 40}"} for n in range(200)]
+    found = advised(
+        real_root, "snips", "--quick", "--set", "target=0.9",
+        "--outcomes", str(write_rows(tmp_path / "o.jsonl", outcomes)),
+        "--queries", str(write_rows(tmp_path / "q.jsonl", queries)),
+    )  # fmt: skip
+    facts = found["facts"]
+    assert facts["accuracy"]["value"] == 0.8 and facts["accuracy"]["source"] == "outcomes"
+    assert facts["zero_shot"]["value"] == 0.5 and facts["trained_accuracy"]["value"] == 0.95
+    assert facts["wrong_facts"]["value"] == 0.5 and facts["latency_ms"]["value"] > 300
+    assert facts["headroom"]["low"] > 0 and facts["style_auc"]["value"] > 0.9
+    assert facts["dated_queries"]["value"] >= 0.5
+    quality = {each["name"]: each for each in found["quality"]}
+    assert quality["representative"]["grade"] is not None
+    assert found["recommendation"] == "documents"
+
+
+def test_a_corpus_is_counted_once(project: Project, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "a.txt").write_text("one two three\nfour five\n")
+    (tmp_path / "corpus" / "b.md").write_text("one two three\n")
+    (tmp_path / "corpus" / "c.bin").write_bytes(b"\xff\xfe")
+    found = advised(root, "tickets", "--quick", "--corpus", str(tmp_path / "corpus"))
+    assert 5 <= found["facts"]["corpus_tokens"]["value"] <= 8
+
+
+def test_counted_usage_comes_before_the_profile(root: Path) -> None:
+    with promptlib.open(root, usage=True) as project:
+        for number in range(25):
+            prompt = project.build("tickets/route", f"card {number}")
+            project.record_outcome(prompt, correct=number % 5 > 0)
+        facts = usage_facts(project, "tickets", "tickets/route")
+        assert facts["traffic"].value == 25 and facts["accuracy"].value == 0.8
+        advice = promptlib.advise(
+            project, "tickets", quick=True,
+            profile=read_profile(None, ["traffic=9", "accuracy=0.99", "target=0.9"]),
+        )  # fmt: skip
+        assert advice.facts["traffic"].value == 25 and advice.facts["accuracy"].value == 0.8
+        what_if = promptlib.advise(
+            project, "tickets", quick=True, what_if=read_profile(None, ["traffic=9"])
+        )
+        assert what_if.facts["traffic"].value == 9
+
+
+def test_why_prints_the_path(project: Project, root: Path) -> None:
+    done = run(root, "advise", "tickets", "--quick", "--why")
+    assert "How the answer was found" in done.stdout and "=> " in done.stdout
+    assert "effective_rows < 10" in done.stdout
+
+
+def test_two_profiles_abreast(project: Project, root: Path, tmp_path: Path) -> None:
+    calm, busy = tmp_path / "calm.toml", tmp_path / "busy.toml"
+    calm.write_text("traffic = 10\nengineer_hour = 90\nclassifier_hours = 8\n")
+    busy.write_text("traffic = 99999\nengineer_hour = 90\nclassifier_hours = 8\n")
+    done = run(root, "advise", "tickets", "--quick", "--compare", str(calm), str(busy))
+    assert done.exit_code == 0 and "cost of demonstrations" in done.stdout
+    done = run(root, "advise", "tickets", "--quick", "--json", "--compare", str(calm), str(busy))
+    assert {*json.loads(done.stdout)} == {str(calm), str(busy)}
+
+
+def test_init_writes_a_profile_that_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(cli, ["advise", "--init"]).exit_code == 0
+    read_profile("usage.toml")
+    again = CliRunner().invoke(cli, ["advise", "--init"])
+    assert again.exit_code == 1 and "is there already" in again.output
+    lines = STARTER.read_text().splitlines()
+    told = [line.removeprefix("# ") for line in lines if line.startswith("# ") and " = " in line]
+    Path("all.toml").write_text("\n".join(told))
+    full = read_profile("all.toml")
+    unused = {name for name in type(full).model_fields if getattr(full, name) is None}
+    assert unused == set(), "the starter doesn't explain every key"
+
+
+def test_a_foreign_language_is_noticed(project: Project, root: Path, tmp_path: Path) -> None:
+    pytest.importorskip("py3langid")
+    words = [
+        "hund",
+        "katze",
+        "straße",
+        "morgen",
+        "abend",
+        "wetter",
+        "regen",
+        "sonne",
+        "haus",
+        "garten",
+        "fenster",
+        "schule",
+    ]
+    rows = [{"input": f"Ich habe heute {a} und {b} gesehen, nicht wahr?", "output": f"Das ist {a}."}
+            for a in words for b in words]  # fmt: skip
+    project.import_file("deutsch", write_rows(tmp_path / "d.jsonl", rows))
+    found = advised(root, "deutsch", "--quick", "--set", 'languages=["en"]')
+    assert found["facts"]["foreign_share"]["value"] > 0.9
+    assert found["facts"]["fertility"]["value"] > 1.1
+    native = advised(root, "deutsch", "--quick", "--set", 'languages=["de"]')
+    assert native["facts"]["foreign_share"]["value"] < 0.1
+
+
+# -- bad input -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "answer"),
+    [
+        ([], "collect"),
+        ([("a b", "x"), ("c d", "y"), ("e f", "x")], "collect"),
+        ([(f"w{n} v{n}", "same") for n in range(30)], "demonstrations"),
+        ([(f"w{n} v{n}", f"free text {n * n}") for n in range(30)], "demonstrations"),
+    ],
+    ids=["no rows", "three rows", "one class", "no labels"],
+)
+def test_thin_stores_are_advised_all_the_same(
+    rows: list[tuple[str, str]], answer: str, project: Project, root: Path
+) -> None:
+    project.create_store("thin").add(*(Example(*row) for row in rows))
+    for quick in ([], ["--quick"]):
+        found = advised(root, "thin", *quick)
+        assert found["recommendation"] == answer and found["confidence"] == "low"
+        assert found["recommendation"] in answers()
+    shown = run(root, "advise", "thin", "--quick")
+    assert shown.exit_code == 0 and "headroom of training" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("input_price = -1", "p.toml: input_price: input should be greater than or equal to 0"),
+        ("traffic = 0", "p.toml: traffic: input should be greater than 0"),
+        ('currency = "EURO"', "p.toml: currency"),
+        ('model = "nope-1"', "'nope-1' has no listed prices: set input_price and output_price"),
+        ('currency = "EUR"\nmodel = "gpt-4o"', "listed prices are in USD"),
+        ("trafic = 1", "unknown key 'trafic'; did you mean 'traffic'"),
+        ("traffic = ", "p.toml: not TOML"),
+        ("target = 1.5", "p.toml: target: input should be less than or equal to 1"),
+    ],
+)
+def test_bad_profiles(
+    text: str, message: str, project: Project, root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "p.toml").write_text(text)
+    done = run(root, "advise", "tickets", "--quick", "--profile", str(tmp_path / "p.toml"))
+    assert done.exit_code == 1 and message in done.output and "Traceback" not in done.output
+
+
+def test_prices_of_ones_own_make_any_model_known(project: Project, root: Path) -> None:
+    found = advised(root, "tickets", "--quick", "--set", "model=nope-1", "--set", "input_price=1",
+                    "--set", "output_price=2", "--set", "currency=EUR")  # fmt: skip
+    assert found["economics"]["currency"] == "EUR"
+    assert "cache_read_price" not in found["facts"]
+
+
+def test_bad_outcomes_are_all_listed(project: Project, root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "o.jsonl"
+    file.write_text('{"correct": true, "id": "nobody"}\n\n{"correct": "yes"}\nno\n[1]\n{"k": -1}\n')
+    done = run(root, "advise", "tickets", "--quick", "--outcomes", str(file))
+    assert done.exit_code == 1
+    for part in ("o.jsonl:1: the store has no row 'nobody'", "o.jsonl:3: correct", "o.jsonl:4: not",
+                 "o.jsonl:5: not", "o.jsonl:6: k"):  # fmt: skip
+        assert part in done.output
+    with pytest.raises(BadExamplesError):
+        promptlib.advise(project, "tickets", quick=True, outcomes=file)
+    file.write_text("\n")
+    with pytest.raises(ConfigError, match="holds no outcomes"):
+        promptlib.advise(project, "tickets", quick=True, outcomes=file)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["advise"], 2, "name a STORE"),
+        (["advise", "nope"], 1, "no store 'nope'"),
+        (["advise", "tickets", "--template", "nope"], 1, "no template 'nope'"),
+        (["advise", "tickets", "--corpus", "nowhere"], 1, "can't read nowhere"),
+        (["advise", "tickets", "--outcomes", "nowhere"], 1, "can't read nowhere"),
+        (["advise", "tickets", "--set", "x"], 1, "is not NAME=VALUE"),
+        (["advise", "tickets", "--set", "x=1"], 1, "no 'x'"),
+        (["advise", "tickets", "--html", "/no/such/x.html"], 1, "can't write"),
+        (["advise", "tickets", "--profile", "a", "--compare", "a", "b"], 2, "not both"),
+        (["finetune", "export", "nope", "--out", "x"], 1, "no store 'nope'"),
+        (["finetune", "export", "tickets"], 2, "--out"),
+        (["finetune", "classifier", "tickets", "--out", "x"], 1, "20 different rows"),
+        (["finetune", "predict", "nowhere", "text"], 1, "is no classifier"),
+        (["usage", "--days", "0"], 2, "--days"),
+    ],
+)
+def test_misuse(
+    arguments: list[str], code: int, message: str, project: Project, root: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    done = run(root, *arguments)
+    assert done.exit_code == code and message in done.output and "Traceback" not in done.output
+
+
+def test_two_templates_must_be_told_apart(project: Project, root: Path, tmp_path: Path) -> None:
+    text = (root / "templates" / "tickets" / "route.j2").read_text()
+    (root / "templates" / "other.j2").write_text(text)
+    done = run(root, "advise", "tickets", "--quick")
+    assert done.exit_code == 1 and "say which one with --template" in done.output
+    assert run(root, "advise", "tickets", "--quick", "--template", "other").exit_code == 0
+
+
+def test_the_commands_that_follow_the_advice_run(
+    project: Project, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["card", "pin", "rate", "fee", "atm", "app"]
+    rows = [Example(f"my {a} and {b} n{n}", a) for n, (a, b) in
+            enumerate((a, b) for a in words for b in words)]  # fmt: skip
+    project.store("tickets").add(*rows)
+    done = run(root, "finetune", "classifier", "tickets", "--out", "head")
+    assert done.exit_code == 0, done.output
+    done = run(root, "finetune", "predict", "head", "my card", "--json")
+    assert json.loads(done.stdout)[0]["label"]
+    done = CliRunner().invoke(
+        cli, ["-C", str(root), "finetune", "predict", "head"], input="my pin\n\nmy fee\n"
+    )
+    assert len(done.stdout.splitlines()) == 3
+    done = run(root, "finetune", "export", "tickets", "--sample", "20", "--out", "pilot", "--json")
+    assert done.exit_code == 0 and sum(json.loads(done.stdout)["rows"].values()) == 20
+    assert run(root, "finetune", "offers", "--json").exit_code == 0
+    assert run(root, "usage").exit_code == 0
