@@ -80,8 +80,8 @@ def test_a_page_for_a_manager_needs_nothing_else(
 ) -> None:
     pytest.importorskip("matplotlib")
     words = ["card", "pin", "rate", "fee", "atm", "app", "transfer", "top", "limit", "loan"]
-    rows = [{"input": f"what about my {a} and the {b}?", "output": f"We see your {a}, then {b}."}
-            for a in words for b in words]  # fmt: skip
+    rows = [{"input": f"{a} {b} case{n} no{n * n}", "output": f"We see your {a}, then {b}."}
+            for n, (a, b) in enumerate((a, b) for a in words for b in words)]  # fmt: skip
     project.import_file("replies", write_rows(tmp_path / "r.jsonl", rows))
     page = tmp_path / "advice.html"
     done = run(root, "advise", "replies", "--html", str(page), "--set", "engineer_hour=90",

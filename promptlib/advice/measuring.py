@@ -106,7 +106,7 @@ def measure(
         curves=seen.curves,
         quality=quality,
         thin_classes=thin_classes(volume) if facts["is_classification"].value else {},
-        notes=_notes(sample, quick),
+        notes=_notes(sample, quick, bool(seen.curves)),
     )
 
 
@@ -187,10 +187,12 @@ def _stand_ins(
     return generation(sample, quick=quick, report=report)
 
 
-def _notes(sample: Sample, quick: bool) -> list[str]:
+def _notes(sample: Sample, quick: bool, has_curves: bool) -> list[str]:
     notes = []
     if len(sample) < sample.rows:
         notes.append(f"{len(sample):,} of {sample.rows:,} rows were looked at, drawn at random")
     if quick:
         notes.append("quick: learning curves and better settings were not looked for")
+    elif not has_curves:
+        notes.append("no learning curves: they need about 80 rows that aren't near copies")
     return notes
