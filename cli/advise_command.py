@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .build_command import read_inputs
-from .output import json_option, open_project, print_json, print_table, say
+from .output import check_writable, json_option, open_project, print_json, print_table, say
 
 if TYPE_CHECKING:
     from promptlib.advice.session import Advice
@@ -65,21 +65,24 @@ def advise(
         raise click.UsageError("name a STORE")
     if profile is not None and compare:
         raise click.UsageError("give --profile or --compare, not both")
-    if html is not None:
-        check_page(html)
+    if compare and (html is not None or why):
+        raise click.UsageError("--compare prints one table: leave out --html and --why")
     from promptlib.advice.profile import read_profile
-    from promptlib.advice.session import advise as ask
+    from promptlib.advice.session import compare as advise_profiles
+    from promptlib.reporting.pictures import check_pictures
+
+    if html is not None:
+        check_pictures()
+        check_writable(html)
 
     what_if = read_profile(None, settings)
     profiles = [read_profile(path) for path in compare or (profile,)]
     project = open_project(ctx, start=True)
     loaded = project.registry.get(template) if template is not None else None
     values = read_inputs(inputs, loaded)
-    found = [
-        ask(project, store, template=template, profile=each, what_if=what_if, inputs=values,
-            **options)
-        for each in profiles
-    ]  # fmt: skip
+    found = advise_profiles(
+        project, store, profiles, template=template, what_if=what_if, inputs=values, **options
+    )
     if compare:
         _print_comparison(compare, found, as_json)
         return
@@ -97,15 +100,6 @@ def advise(
         _print_advice(advice, why)
     for note in advice.notes:
         say(f"note: {note}")
-
-
-def check_page(html: str) -> None:
-    """Refuse early what couldn't be written in the end."""
-    from promptlib.reporting.pictures import check_pictures
-
-    check_pictures()
-    if not Path(html).absolute().parent.is_dir() or Path(html).is_dir():
-        raise click.ClickException(f"can't write {html}: no such folder, or it is one")
 
 
 def _write_starter() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .evaluating import query_options, what_is_asked
-from .output import json_option, open_project, print_json, print_table, say
+from .output import check_writable, json_option, open_project, print_json, print_table, say
 
 
 @click.command()
@@ -41,9 +41,8 @@ def eval(
 
     if png is not None or html is not None:
         check_pictures()
-    for out in filter(None, (png, html)):
-        if not Path(out).absolute().parent.is_dir() or Path(out).is_dir():
-            raise click.ClickException(f"can't write {out}: no such folder, or it is one")
+        for out in filter(None, (png, html)):
+            check_writable(out)
     project = open_project(ctx)
     evaluation = evaluate(project, template, **what_is_asked(project, template, told))
     if as_json:

@@ -78,6 +78,12 @@ def print_table(
     console.print(table)
 
 
+def check_writable(file: str) -> None:
+    """Refuse early a file that couldn't be written in the end."""
+    if not Path(file).absolute().parent.is_dir() or Path(file).is_dir():
+        raise click.ClickException(f"can't write {file}: no such folder, or it is one")
+
+
 def read_text(file: str) -> str:
     """Read a UTF-8 file, or stdin for "-"; says in one line why it can't."""
     try:

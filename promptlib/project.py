@@ -183,14 +183,18 @@ class Project(ProjectStores):
         manifest = prompt.manifest if isinstance(prompt, Prompt) else prompt
         self.ledger.judge(manifest, correct)
 
-    def templates_of(self, store: str) -> list[str]:
-        """List the templates that name a store."""
+    def template_of(self, store: str) -> str | None:
+        """Name the template that names a store; raises ConfigError where several do."""
         found = []
         for name in self.registry.list():
             spec = self.registry.get(name).front.examples
             if spec is not None and spec.store == store:
                 found.append(name)
-        return found
+        if len(found) > 1:
+            raise ConfigError(
+                f"store {store!r} is used by {', '.join(found)}: say which one with --template"
+            )
+        return found[0] if found else None
 
     def usage(self, days: int | None = None) -> list[UsageRow]:
         """List what was counted: of the last so many days, or ever."""

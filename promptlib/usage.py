@@ -82,9 +82,8 @@ class UsageLedger(ForkAware):
         self._writing = threading.Lock()
         self._waiting: list[tuple[Key, Counts, str]] = []
         self._last: dict[Key, str] = {}
-        self._thread: threading.Thread | None = None
         self._wake = threading.Event()
-        self._closed = False
+        self._worker: tuple[threading.Thread, threading.Event] | None = None  # and what ends it
         self._told = False
 
     def count(self, prompts: Sequence[Prompt]) -> None:
@@ -105,7 +104,10 @@ class UsageLedger(ForkAware):
         self._put([(key, Counts(correct=int(correct), wrong=int(not correct)), "")])
 
     def flush(self) -> None:
-        """Add up what waits and write it; raises what the database does, and then keeps it."""
+        """Add up what waits and write it; raises what the database does, and then keeps it.
+
+        What can't ever be written, in a bundle say, is dropped with a line in the log.
+        """
         with self._writing:
             with self._lock:
                 taken, self._waiting = self._waiting, []
@@ -118,8 +120,10 @@ class UsageLedger(ForkAware):
                 summed[key] = summed.get(key, Counts()) + counts
             try:
                 self._write(summed)
-            except ReadOnlyError:
-                raise
+            except ReadOnlyError as error:
+                if not self._told:
+                    log.warning("usage isn't counted: %s", error)
+                self._told = True
             except BaseException:
                 with self._lock:
                     self._waiting += [(key, counts, "") for key, counts in summed.items()]
@@ -128,30 +132,33 @@ class UsageLedger(ForkAware):
     def close(self) -> None:
         """Write what waits, and end the thread."""
         with self._lock:
-            thread, self._closed = self._thread, True
-        self._wake.set()
-        if thread is not None:
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            thread, end = worker
+            end.set()
+            self._wake.set()
             thread.join()
             atexit.unregister(self._flush_quietly)
         self._flush_quietly()
-        self._renew()
 
     # -- parts -----------------------------------------------------------------------------------
 
     def _put(self, entries: list[tuple[Key, Counts, str]]) -> None:
         with self._lock:
             self._waiting += entries
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._work, name="promptlib-usage", daemon=True
+            if self._worker is None:
+                end = threading.Event()
+                thread = threading.Thread(
+                    target=self._work, args=(end,), name="promptlib-usage", daemon=True
                 )
-                self._thread.start()
+                self._worker = thread, end
+                thread.start()
                 atexit.register(self._flush_quietly)
             if len(self._waiting) >= CROWD:
                 self._wake.set()
 
-    def _work(self) -> None:
-        while not self._closed:
+    def _work(self, end: threading.Event) -> None:
+        while not end.is_set():
             self._wake.wait(PAUSE)
             self._wake.clear()
             self._flush_quietly()
@@ -159,10 +166,6 @@ class UsageLedger(ForkAware):
     def _flush_quietly(self) -> None:
         try:
             self.flush()
-        except ReadOnlyError as error:
-            if not self._told:
-                log.warning("usage isn't counted: %s", error)
-            self._told = True
         except PromptlibError as error:
             log.warning("usage can't be counted yet: %s", error)
 

@@ -22,6 +22,7 @@ from promptlib.advice.measuring import Measured, effective_rows
 from promptlib.advice.session import advice_of
 from promptlib.advice.weighing import confidence, find_flip, runners_up, sureness, votes
 from promptlib.curation.likeness import group_twins
+from promptlib.hint import PER_CLASS, PER_TASK
 from tests.test_scenarios import (
     CHEAP_TRAINED,
     GOOD,
@@ -308,3 +309,9 @@ def test_advice_is_frozen_and_plain() -> None:
     assert any("--sample 300" in step["command"] for step in data["next_steps"])
     with pytest.raises(AttributeError):
         advice.recommendation = "other"  # type: ignore[misc]
+
+
+def test_the_hint_knows_the_same_thresholds() -> None:
+    by_fact = {factor.fact: factor.thresholds for factor in factors()}
+    assert [t.at for t in by_fact["class_median"]] == [t.rows for t in PER_CLASS]
+    assert {t.rows for t in PER_TASK} <= {t.at for t in by_fact["effective_rows"]}

@@ -27,7 +27,6 @@ from promptlib.advice.weighing import (
     votes,
 )
 from promptlib.curation.criteria import Criterion
-from promptlib.errors import ConfigError
 from promptlib.finetune.providers import Provider, checked, providers
 from promptlib.learning.curves import Curve
 from promptlib.project import Project
@@ -139,16 +138,35 @@ def advise(
     learning curves and the search for better settings. Raises ConfigError, BadExamplesError and
     what stores raise.
     """
-    template = template or _only_template(project, store)
+    return compare(
+        project, store, [profile], template=template, what_if=what_if, queries=queries,
+        outcomes=outcomes, corpus=corpus, inputs=inputs, quick=quick,
+    )[0]  # fmt: skip
+
+
+def compare(
+    project: Project, store: str, profiles: Sequence[Profile], *, template: str | None = None,
+    what_if: Profile = Profile(), queries: Path | str | None = None,
+    outcomes: Path | str | None = None, corpus: Sequence[Path | str] = (),
+    inputs: Mapping[str, Any] | None = None, quick: bool = False,
+) -> list[Advice]:  # fmt: skip
+    """Advise for several profiles, measuring the store once; see `advise`."""
+    project.store(store)
+    template = template or project.template_of(store)
+    spoken = next(filter(None, (p.languages for p in (what_if, *profiles))), None)
     measured = measure(
         project, store, template, inputs=inputs or {}, queries=queries, outcomes=outcomes,
-        corpus=corpus, spoken=what_if.languages or profile.languages, quick=quick,
+        corpus=corpus, spoken=spoken, quick=quick,
     )  # fmt: skip
-    raw = told_facts(project, store, template, measured.facts, profile, what_if)
-    currency = what_if.currency if "currency" in what_if.model_fields_set else profile.currency
-    return advice_of(
-        store, template, raw, measured, currency=currency, today=datetime.now(UTC).date()
-    )
+    today = datetime.now(UTC).date()
+    found = []
+    for profile in profiles:
+        raw = told_facts(project, store, template, measured.facts, profile, what_if)
+        chosen = what_if if "currency" in what_if.model_fields_set else profile
+        found.append(
+            advice_of(store, template, raw, measured, currency=chosen.currency, today=today)
+        )
+    return found
 
 
 def advice_of(
@@ -186,13 +204,3 @@ def advice_of(
         facts=facts,
         notes=measured.notes,
     )
-
-
-def _only_template(project: Project, store: str) -> str | None:
-    """Find the template that names the store, if there is just one."""
-    found = project.templates_of(store)
-    if len(found) > 1:
-        raise ConfigError(
-            f"store {store!r} is used by {', '.join(found)}: say which one with --template"
-        )
-    return found[0] if found else None

@@ -174,11 +174,12 @@ def _template(
         return project.registry.get(name)
     if options.form == "setfit":
         return None
-    found = project.templates_of(store)
-    if len(found) != 1:
-        used = f"is used by {', '.join(found)}" if found else "is named by no template"
-        raise ConfigError(f"store {store!r} {used}: say with which template rows are rendered")
-    return project.registry.get(found[0])
+    found = project.template_of(store)
+    if found is None:
+        raise ConfigError(
+            f"no template names store {store!r}: say which renders it, with --template"
+        )
+    return project.registry.get(found)
 
 
 def _split_of(sample: Sample, seed: int) -> dict[str, str]:
