@@ -87,6 +87,9 @@ class Profile(Strict):
         }
 
 
+NOTHING_TOLD = Profile()
+
+
 def read_profile(path: Path | str | None, settings: Iterable[str] = ()) -> Profile:
     """Read a profile, and NAME=VALUE on top of it; raises ConfigError with file and key."""
     values: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from promptlib.advice.factors import Evidence, Missing, factors, known
 from promptlib.advice.facts import Facts
 from promptlib.advice.gates import Gate, Step, answers, path
 from promptlib.advice.measuring import Measured, measure
-from promptlib.advice.profile import Profile
+from promptlib.advice.profile import NOTHING_TOLD, Profile
 from promptlib.advice.standins import LIMITS
 from promptlib.advice.telling import told_facts
 from promptlib.advice.weighing import (
@@ -122,8 +122,8 @@ def advise(
     store: str,
     *,
     template: str | None = None,
-    profile: Profile = Profile(),  # noqa: B008  # frozen
-    what_if: Profile = Profile(),  # noqa: B008
+    profile: Profile = NOTHING_TOLD,
+    what_if: Profile = NOTHING_TOLD,
     queries: Path | str | None = None,
     outcomes: Path | str | None = None,
     corpus: Sequence[Path | str] = (),
@@ -146,7 +146,7 @@ def advise(
 
 def compare(
     project: Project, store: str, profiles: Sequence[Profile], *, template: str | None = None,
-    what_if: Profile = Profile(), queries: Path | str | None = None,
+    what_if: Profile = NOTHING_TOLD, queries: Path | str | None = None,
     outcomes: Path | str | None = None, corpus: Sequence[Path | str] = (),
     inputs: Mapping[str, Any] | None = None, quick: bool = False,
 ) -> list[Advice]:  # fmt: skip
