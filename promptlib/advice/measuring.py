@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,7 +23,7 @@ from promptlib.advice.outcomes import (
     style_facts,
 )
 from promptlib.advice.outputs import output_facts, output_text
-from promptlib.advice.prompts import Asked, prompt_facts, selection_facts
+from promptlib.advice.prompts import prompt_facts, selection_facts
 from promptlib.advice.standins import StandIns, classification, generation
 from promptlib.budget.tokens import TokenCounter
 from promptlib.curation.criteria import Criterion, five_criteria
@@ -35,6 +35,7 @@ from promptlib.hint import Volume
 from promptlib.intervals import mean_of
 from promptlib.learning.curves import Curve
 from promptlib.project import Project
+from promptlib.store.settings import StoreSettings
 
 MOST_ROWS, QUICK_ROWS = 10_000, 3_000
 """Rows that are looked at, drawn at random from more."""
@@ -47,67 +48,82 @@ class Measured:
     facts: Mapping[str, Fact]
     curves: Sequence[Curve] = ()
     quality: Sequence[Criterion] = ()
-    thin_classes: Mapping[str, int] = ()  # type: ignore[assignment]
+    thin_classes: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
 
-def measure(
-    project: Project, store: str, template: str | None, *, inputs: Mapping[str, Any],
-    queries: Path | str | None, outcomes: Path | str | None, corpus: Sequence[Path | str],
-    spoken: Sequence[str] | None, quick: bool,
-) -> Measured:  # fmt: skip
-    """Measure a store; whatever it hasn't enough rows for isn't there."""
+@dataclass(frozen=True)
+class Asked:
+    """What is to be measured, beside the store itself."""
+
+    template: str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """For inputs of the template that rows don't fill."""
+    queries: Path | str | None = None
+    outcomes: Path | str | None = None
+    corpus: Sequence[Path | str] = ()
+    spoken: Sequence[str] | None = None
+    """Languages that the model knows well."""
+    quick: bool = False
+
+
+def measure(project: Project, store: str, asked: Asked) -> Measured:
+    """Measure a store; whatever it hasn't enough rows for isn't there.
+
+    Raises BadExamplesError and ConfigError for files that can't be read, before anything long.
+    """
     index = project.index(store)
     counter = TokenCounter.for_encoding("o200k_base")
     recipe = index.store.settings.embed
+    judged = read_outcomes(asked.outcomes, index.store.__contains__) if asked.outcomes else []
+    queries = read_queries(asked.queries, recipe) if asked.queries else []
+    corpus = corpus_facts(asked.corpus, counter.count) if asked.corpus else {}
     with index.store.database.read() as connection:
         state = index.refresh(connection)
-        volume = state.volume
-        sample = read_sample(index, state, connection, QUICK_ROWS if quick else MOST_ROWS)
-    facts = volume_facts(volume, sample) | history_facts(read_history(index.store))
-    judged = read_outcomes(outcomes, index.store.__contains__) if outcomes else []
-    facts |= outcome_facts(judged)
-    asked = read_queries(queries, recipe) if queries else []
-    if corpus:
-        facts |= corpus_facts(corpus, counter.count)
+        most = QUICK_ROWS if asked.quick else MOST_ROWS
+        sample = read_sample(index, state, connection, most)
+    facts = {
+        **volume_facts(state.volume, sample), **history_facts(read_history(index.store)),
+        **outcome_facts(judged), **corpus,
+    }  # fmt: skip
     if index.store.settings.tuned is not None:
         facts["tuned"] = Fact(1.0)
     if not len(sample):
-        return Measured(facts, thin_classes={}, notes=[f"store {store} has no examples to show"])
-    labels = [None if code < 0 else sample.labels[code] for code in sample.codes.tolist()]
-    facts |= output_facts(sample.examples, labels, counter.count)
-    texts = [retrieval_text(example.input, recipe) for example in sample.examples]
-    lengths = np.array([counter.count(text) for text in texts], np.float64)
-    facts["input_tokens"] = Fact.of(mean_of(lengths), note=f"at most {lengths.max():,.0f}")
-    facts |= query_facts(asked, texts)
-    facts |= language_facts(
-        texts, counter.count, declared=index.store.settings.language, spoken=spoken
-    )
+        return Measured(facts, notes=[f"store {store} has no examples to show"])
+    facts |= text_facts(index.store.settings, sample, counter.count, queries, asked.spoken)
     general = general_vectors(project.database, project.embedder)
-    if not quick:
+    if not asked.quick:
         facts |= distance_facts(sample.vectors, general)
     outputs = [output_text(example) for example in sample.examples]
     facts |= style_facts(judged, outputs, project.embedder)
-    seen = _stand_ins(project, sample, facts, quick)
-    facts |= seen.facts
-    log = project.embedder.embed(asked, kind="query") if asked else None
+    seen = _stand_ins(project, sample, facts, asked.quick)
+    log = project.embedder.embed(queries, kind="query") if queries else None
     quality = five_criteria(sample, general, log=log, suspected=seen.suspected)
-    facts |= quality_facts(quality, sample, seen.suspected)
-    prompts = Asked(store, template, inputs)
-    if volume.rows >= 2:
-        facts |= prompt_facts(project, prompts)
-        most = f"; one prompt shows at most {facts['reachable_share'].value:.2%} of the rows"
-        whole = facts["effective_rows"]
-        facts["effective_rows"] = replace(whole, note=whole.note + most)
-        if not quick:
-            facts |= selection_facts(project, prompts)
+    facts |= seen.facts | quality_facts(quality, sample, seen.suspected)
+    facts |= _prompt_facts(project, store, asked, facts, len(state))
     return Measured(
         facts=facts,
         curves=seen.curves,
         quality=quality,
-        thin_classes=thin_classes(volume) if facts["is_classification"].value else {},
-        notes=_notes(sample, quick, bool(seen.curves)),
+        thin_classes=thin_classes(state.volume) if facts["is_classification"].value else {},
+        notes=_notes(sample, asked.quick, bool(seen.curves)),
     )
+
+
+def text_facts(
+    settings: StoreSettings, sample: Sample, count: Callable[[str], int], queries: Sequence[str],
+    spoken: Sequence[str] | None,
+) -> dict[str, Fact]:  # fmt: skip
+    """Describe inputs and outputs as texts."""
+    labels = [None if code < 0 else sample.labels[code] for code in sample.codes.tolist()]
+    texts = [retrieval_text(example.input, settings.embed) for example in sample.examples]
+    lengths = np.array([count(text) for text in texts], np.float64)
+    return {
+        **output_facts(sample.examples, labels, count),
+        "input_tokens": Fact.of(mean_of(lengths), note=f"at most {lengths.max():,.0f}"),
+        **query_facts(queries, texts),
+        **language_facts(texts, count, declared=settings.language, spoken=spoken),
+    }
 
 
 def volume_facts(volume: Volume, sample: Sample) -> dict[str, Fact]:
@@ -176,6 +192,20 @@ def thin_classes(volume: Volume) -> dict[str, int]:
         if size < steps[-1].at
     }
     return dict(sorted(wanted.items(), key=lambda item: (volume.classes[item[0]], item[0])))
+
+
+def _prompt_facts(
+    project: Project, store: str, asked: Asked, facts: Mapping[str, Fact], rows: int
+) -> dict[str, Fact]:
+    if rows < 2:
+        return {}
+    found = prompt_facts(project, store, asked.template, asked.inputs)
+    most = f"; one prompt shows at most {found['reachable_share'].value:.2%} of the rows"
+    whole = facts["effective_rows"]
+    found["effective_rows"] = replace(whole, note=whole.note + most)
+    if not asked.quick:
+        found |= selection_facts(project, store, asked.template, asked.inputs)
+    return found
 
 
 def _stand_ins(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,20 +28,12 @@ KS = (4, 8, 16)
 """Numbers of examples that are compared, beside the one in force."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Which prompts are looked at."""
-
-    store: str
-    template: str | None
-    inputs: Mapping[str, Any]
-    """For inputs that a row doesn't fill."""
-
-
-def prompt_facts(project: Project, asked: Asked) -> dict[str, Fact]:
+def prompt_facts(
+    project: Project, store: str, template: str | None, inputs: Mapping[str, Any]
+) -> dict[str, Fact]:
     """Count the tokens of prompts with and without examples, and of the prefix they share."""
     source = QuerySource(sample=BUILT)
-    with open_evaluator(project, asked.template, asked.store, source, asked.inputs) as evaluator:
+    with open_evaluator(project, template, store, source, inputs) as evaluator:
         way = evaluator.current
         numbers = range(len(evaluator.questions))
         shown = [evaluator.prompt(number, way) for number in numbers]
@@ -59,7 +51,9 @@ def prompt_facts(project: Project, asked: Asked) -> dict[str, Fact]:
     }
 
 
-def selection_facts(project: Project, asked: Asked) -> dict[str, Fact]:
+def selection_facts(
+    project: Project, store: str, template: str | None, inputs: Mapping[str, Any]
+) -> dict[str, Fact]:
     """Measure what other ways of choosing examples would gain, and how much they differ.
 
     The best of them is chosen on one half of the queries and judged on the other.
@@ -68,11 +62,11 @@ def selection_facts(project: Project, asked: Asked) -> dict[str, Fact]:
     try:
         found = tune(
             project,
-            asked.template,
-            store=asked.store,
+            template,
+            store=store,
             ks=KS,
             queries=source,
-            inputs=asked.inputs,
+            inputs=inputs,
         )
     except ConfigError:  # too few queries, or nothing to compare by
         return {}

@@ -14,7 +14,7 @@ from promptlib.advice.deriving import derive, with_break_even
 from promptlib.advice.factors import Evidence, Missing, factors, known
 from promptlib.advice.facts import Facts
 from promptlib.advice.gates import Gate, Step, answers, path
-from promptlib.advice.measuring import Measured, measure
+from promptlib.advice.measuring import Asked, Measured, measure
 from promptlib.advice.profile import NOTHING_TOLD, Profile
 from promptlib.advice.standins import LIMITS
 from promptlib.advice.telling import told_facts
@@ -155,9 +155,8 @@ def compare(
     template = template or project.template_of(store)
     spoken = next(filter(None, (p.languages for p in (what_if, *profiles))), None)
     measured = measure(
-        project, store, template, inputs=inputs or {}, queries=queries, outcomes=outcomes,
-        corpus=corpus, spoken=spoken, quick=quick,
-    )  # fmt: skip
+        project, store, Asked(template, inputs or {}, queries, outcomes, corpus, spoken, quick)
+    )
     today = datetime.now(UTC).date()
     found = []
     for profile in profiles:

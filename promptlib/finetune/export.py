@@ -104,26 +104,16 @@ def export_rows(
             what = "corrected answers" if options.form == "dpo" else "approved rows"
             raise ExportError([f"store {store!r} has no {what} to train on"])
         splits = _split_of(sample, options.seed)
-        unseen = frozenset(id for id, split in splits.items() if split != "train")
         found: list[TrainingRow | Unfit] = _plain_rows(index, sample)
         if loaded is not None:
-            found = [
-                *render_rows(
-                    project, index, state, connection, sample, loaded, inputs or {},
-                    hidden=unseen if options.with_examples else None,
-                    report=project.reporting("rendering rows"),
-                )
-            ]  # fmt: skip
-    rows = [
-        replace(row, rejected=corrected.get(row.id, ()))
-        for row in found
-        if isinstance(row, TrainingRow)
-    ]
-    good, refused = divided(options.form, rows, provider)
-    unfit = [*(row for row in found if isinstance(row, Unfit)), *refused]
-    if unfit and not options.skip_bad:
-        hint = f"{len(unfit):,} of {len(found):,} rows are unfit; skip_bad (--skip-bad) leaves them"
-        raise ExportError(list(map(str, unfit)), f"{hint} out")
+            unseen = frozenset(id for id, split in splits.items() if split != "train")
+            rendering = render_rows(
+                project, index, state, connection, sample, loaded, inputs or {},
+                hidden=unseen if options.with_examples else None,
+                report=project.reporting("rendering rows"),
+            )  # fmt: skip
+            found = list(rendering)
+    good, unfit = _fit_rows(found, corrected, options, provider)
     parts = {split: [row for row in good if splits[row.id] == split] for split in SPLITS}
     parts = {split: part for split, part in parts.items() if part or split == "train"}
     about = About(
@@ -140,6 +130,24 @@ def export_rows(
         export = _described(folder, options, parts, unfit, files)
         write_about(work, export.to_dict(), about)
     return export
+
+
+def _fit_rows(
+    found: Sequence[TrainingRow | Unfit], corrected: Mapping[str, Messages],
+    options: ExportOptions, provider: Provider | None,
+) -> tuple[list[TrainingRow], list[Unfit]]:  # fmt: skip
+    """Divide rows into those that can be exported and those that can't; raises ExportError."""
+    rows = [
+        replace(row, rejected=corrected.get(row.id, ()))
+        for row in found
+        if isinstance(row, TrainingRow)
+    ]
+    good, refused = divided(options.form, rows, provider)
+    unfit = [*(row for row in found if isinstance(row, Unfit)), *refused]
+    if unfit and not options.skip_bad:
+        hint = f"{len(unfit):,} of {len(found):,} rows are unfit; skip_bad (--skip-bad) leaves them"
+        raise ExportError(list(map(str, unfit)), f"{hint} out")
+    return good, unfit
 
 
 def epochs_for(rows: int) -> int:

@@ -3,7 +3,8 @@
 Accuracy is fitted as a - b * n ** -c by least squares that weight a size by its rows (Figueroa et
 al. 2012: "Predicting sample size required for classification performance"). The band comes from
 resampling seeds and test rows, each resample fitted thrice: with all sizes, and without the one or
-two smallest, since where a power law begins isn't known either.
+two smallest, since where a power law begins isn't known either. `benchmarks/curves.py` counts how
+often bands hold.
 """
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ def _curve(name: str, sizes: Codes, right: Floats, rows: int) -> Curve:
     ahead: Sequence[Band] = ()
     shape: Shape = "not identifiable"
     if not _falls(by_seed):
-        ahead = _bands(sizes, _resampled(right), rows)
+        ahead = _bands(sizes, _widened(_resampled(right), right, sizes), rows)
         if ahead[-1].high - ahead[-1].low > WIDEST:
             ahead = ()
         else:
@@ -186,6 +187,18 @@ def _resampled(right: Floats) -> Floats:
         for seed in chosen:
             drawn = rng.integers(0, tested, tested)
             found[number] += right[seed][:, drawn].mean(axis=1) / seeds
+    return found
+
+
+def _widened(resampled: Floats, right: Floats, sizes: Codes) -> Floats:
+    """Widen what resamples differ by, since the seeds' training rows are mostly the same ones.
+
+    The variance of a mean over seeds is short by 1 + seeds * test / train (Nadeau & Bengio 2003).
+    """
+    seeds, _, tested = right.shape
+    factor = (1 + seeds * tested / sizes[-1]) ** 0.5
+    middle = right.mean(axis=(0, 2))
+    found: Floats = middle + (resampled - middle) * factor
     return found
 
 
