@@ -27,16 +27,18 @@ def told_facts(
     model = what_if.model or profile.model
     listed = _listed_prices(model or _model_of(project, template), profile, what_if, bool(model))
     told = profile.facts()
-    facts = listed | told | usage_facts(project, store, template) | dict(measured)
-    facts |= what_if.facts()
+    counted = usage_facts(project, store, template)
+    # What was counted in use says more than the store's own rows, judged answers more than counts.
+    judged = {name: fact for name, fact in measured.items() if fact.source == "outcomes"}
+    facts = {**listed, **told, **measured, **counted, **judged, **what_if.facts()}
     if profile.prices_as_of is not None:
         note = f"prices of the profile, looked up on {profile.prices_as_of}"
         for name in told:
             if name.endswith("_price"):
                 facts[name] = Fact(facts[name].value, facts[name].source, note=note)
     facts |= _offers(facts)
-    judged = "accuracy" in facts or "tuned" in facts
-    facts["tried"] = Fact(float(judged), note="outcomes were judged, or settings tuned")
+    tried = "accuracy" in facts or "tuned" in facts
+    facts["tried"] = Fact(float(tried), note="outcomes were judged, or settings tuned")
     return facts
 
 
