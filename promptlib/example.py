@@ -171,6 +171,11 @@ def retrieval_text(content: Content, recipe: Recipe = Recipe()) -> str:  # froze
     return "\n".join(f"{m['role']}: {message_text(m)}" for turn in last for m in turn)
 
 
+def output_text(output: Content | None) -> str:
+    """Give an output as one text: that of an object or a conversation is its JSON."""
+    return output if isinstance(output, str) else canonical_json(output)
+
+
 def source_hash(content: str, content_hash: str, status: Status) -> str:
     """Hash content and status; for an approved row that is the hash of its content."""
     return content_hash if status == "approved" else text_hash(f"{status}\n{content}")

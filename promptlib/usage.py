@@ -9,19 +9,19 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import insert, inspect, select, update
 
-from promptlib.errors import InputsError, PromptlibError, ReadOnlyError
+from promptlib.errors import InputsError, ReadOnlyError
 from promptlib.forking import ForkAware
 from promptlib.prompt import Prompt
 from promptlib.store.database import Database
 from promptlib.store.tables import usage_counts
-from promptlib.text import shared_prefix
+from promptlib.text import is_whole, lone_surrogate, shared_prefix
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,9 @@ PAUSE = 5.0
 """Seconds between two writes."""
 
 CROWD = 1_000
-"""Prompts that wait at most; then they are written at once."""
+"""Waiting prompts that are written at once; twice as many are only added up."""
+
+MOST_K = 2**31 - 1
 
 
 class Key(NamedTuple):
@@ -81,7 +83,8 @@ class UsageLedger(ForkAware):
         self._lock = threading.Lock()  # of what waits
         self._writing = threading.Lock()
         self._waiting: list[tuple[Key, Counts, str]] = []
-        self._last: dict[Key, str] = {}
+        self._summed: dict[Key, Counts] = {}  # waits too, its texts forgotten
+        self._last: dict[tuple[Any, ...], str] = {}  # text by all of its key but the day
         self._wake = threading.Event()
         self._worker: tuple[threading.Thread, threading.Event] | None = None  # and what ends it
         self._told = False
@@ -99,7 +102,7 @@ class UsageLedger(ForkAware):
             raise InputsError(f"correct must be True or False, not {correct!r}")
         try:
             key = _key(manifest)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, AttributeError):
             raise InputsError("an outcome needs the prompt, or its manifest") from None
         self._put([(key, Counts(correct=int(correct), wrong=int(not correct)), "")])
 
@@ -111,13 +114,12 @@ class UsageLedger(ForkAware):
         with self._writing:
             with self._lock:
                 taken, self._waiting = self._waiting, []
-            if not taken:
-                return
-            summed: dict[Key, Counts] = {}
+                summed, self._summed = self._summed, {}
             for key, counts, text in taken:
-                if text:
-                    counts = self._with_cacheable(key, counts, text)
-                summed[key] = summed.get(key, Counts()) + counts
+                more = self._with_cacheable(key, counts, text) if text else counts
+                summed[key] = summed.get(key, Counts()) + more
+            if not summed:
+                return
             try:
                 self._write(summed)
             except ReadOnlyError as error:
@@ -126,7 +128,7 @@ class UsageLedger(ForkAware):
                 self._told = True
             except BaseException:
                 with self._lock:
-                    self._waiting += [(key, counts, "") for key, counts in summed.items()]
+                    self._fold(summed.items())
                 raise
 
     def close(self) -> None:
@@ -146,16 +148,31 @@ class UsageLedger(ForkAware):
     def _put(self, entries: list[tuple[Key, Counts, str]]) -> None:
         with self._lock:
             self._waiting += entries
-            if self._worker is None:
-                end = threading.Event()
-                thread = threading.Thread(
-                    target=self._work, args=(end,), name="promptlib-usage", daemon=True
-                )
-                self._worker = thread, end
-                thread.start()
-                atexit.register(self._flush_quietly)
             if len(self._waiting) >= CROWD:
                 self._wake.set()
+            if len(self._waiting) >= 2 * CROWD:  # whoever writes is being held up
+                waiting, self._waiting = self._waiting, []
+                self._fold((key, counts) for key, counts, _ in waiting)
+            if self._worker is None:
+                self._start()
+
+    def _fold(self, entries: Iterable[tuple[Key, Counts]]) -> None:
+        """Add up what waits, forgetting its texts."""
+        for key, counts in entries:
+            self._summed[key] = self._summed.get(key, Counts()) + counts
+
+    def _start(self) -> None:
+        end = threading.Event()
+        thread = threading.Thread(
+            target=self._work, args=(end,), name="promptlib-usage", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:  # a prompt must not fail for want of a thread
+            log.warning("usage is written when the project is closed: %s", error)
+            return
+        self._worker = thread, end
+        atexit.register(self._flush_quietly)
 
     def _work(self, end: threading.Event) -> None:
         while not end.is_set():
@@ -166,12 +183,12 @@ class UsageLedger(ForkAware):
     def _flush_quietly(self) -> None:
         try:
             self.flush()
-        except PromptlibError as error:
+        except Exception as error:  # whatever it is, the thread must go on
             log.warning("usage can't be counted yet: %s", error)
 
     def _with_cacheable(self, key: Key, counts: Counts, text: str) -> Counts:
-        last = self._last.get(key)
-        self._last[key] = text
+        last = self._last.get(key[1:])
+        self._last[key[1:]] = text
         if last is None:
             return counts
         share = len(shared_prefix([last, text])) / len(text)
@@ -207,11 +224,10 @@ def read_usage(database: Database, days: int | None = None) -> list[UsageRow]:
 
 
 def _key(manifest: Mapping[str, Any]) -> Key:
-    store = manifest["store"]
-    return Key(
-        day=datetime.now(UTC).date().isoformat(),
-        template=manifest["template"]["name"],
-        store=store["name"] if store else "",
-        model=manifest["model"] or "",
-        k=int(manifest["k"]),
-    )
+    store, k = manifest["store"], manifest["k"]
+    names = manifest["template"]["name"], store["name"] if store else "", manifest["model"] or ""
+    if not all(isinstance(name, str) and lone_surrogate(name) is None for name in names):
+        raise ValueError("a name isn't text")
+    if not is_whole(k, 0) or k > MOST_K:
+        raise ValueError("k isn't a number of examples")
+    return Key(datetime.now(UTC).date().isoformat(), *names, k)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -16,7 +17,7 @@ from promptlib.advice.consequences import next_steps, risks
 from promptlib.advice.deriving import derive, with_break_even
 from promptlib.advice.economics import break_even, route
 from promptlib.advice.factors import factors, known
-from promptlib.advice.facts import Fact
+from promptlib.advice.facts import TRUST, Fact
 from promptlib.advice.gates import Condition, answers, decide, gates
 from promptlib.advice.measuring import Measured, effective_rows
 from promptlib.advice.session import advice_of
@@ -105,6 +106,30 @@ def test_added_duplicates_never_raise_the_effective_volume(
     more_codes = np.concatenate([codes, [code for _, code in copies]]).astype(np.int64)
     before = effective_rows(group_twins(vectors), codes)
     assert effective_rows(group_twins(more), more_codes) <= before <= rows
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted({name for each in SCENARIOS for name in {**each[1], **each[2]}})),
+        st.tuples(
+            st.floats(0.01, 1000), st.sampled_from(sorted(TRUST)),
+            st.one_of(st.none(), st.floats(0, 10)),
+        ),
+    ),
+    st.data(),
+)  # fmt: skip
+def test_nor_does_one_among_any_facts(
+    told: dict[str, tuple[float, str, float | None]], data: st.DataObject
+) -> None:
+    facts = {
+        name: Fact(value, source, *(() if half is None else (value - half, value + half)))  # type: ignore[arg-type]
+        for name, (value, source, half) in told.items()
+    }
+    gone = data.draw(st.sets(st.sampled_from(sorted(facts) or ["rows"])))
+    left = derive({name: fact for name, fact in facts.items() if name not in gone})
+    everything = derive(facts)
+    assert sureness(left) <= sureness(everything) + 1e-9
+    assert LEVELS.index(confidence(left)) <= LEVELS.index(confidence(everything))
 
 
 # -- the tables ------------------------------------------------------------------------------------
@@ -293,8 +318,14 @@ def test_generation_without_outcomes_is_never_sure() -> None:
     everything: Mapping[str, float] = {factor.fact: 1.0 for factor in factors()}
     facts = derive(facts_of(WRITING, {**everything, "target": 0.9}))
     assert confidence(facts) == "low"
-    told = derive(facts_of(WRITING, {**everything, "target": 0.9, "accuracy": 0.95}))
-    assert confidence(told) == "high"
+    told = {**everything, "target": 0.9, "accuracy": (0.95, 0.94, 0.96)}
+    facts = derive(facts_of(WRITING, told))
+    assert confidence(facts) == "medium"
+    judged = {**facts, "accuracy": replace(facts["accuracy"], source="outcomes")}
+    assert confidence(judged) == "high"
+    unclear = derive(facts_of(WRITING, {**told, "accuracy": (0.91, 0.88, 0.94)}))
+    unclear["accuracy"] = replace(unclear["accuracy"], source="outcomes")
+    assert confidence(unclear) == "medium"
 
 
 def test_advice_is_frozen_and_plain() -> None:
@@ -315,3 +346,52 @@ def test_the_hint_knows_the_same_thresholds() -> None:
     by_fact = {factor.fact: factor.thresholds for factor in factors()}
     assert [t.at for t in by_fact["class_median"]] == [t.rows for t in PER_CLASS]
     assert {t.rows for t in PER_TASK} <= {t.at for t in by_fact["effective_rows"]}
+
+
+def test_training_that_is_ruled_out_is_not_the_next_best() -> None:
+    facts = derive(facts_of(QUESTIONS, {**SHORT, "training_allowed": 0}))
+    assert decide(facts).answer == "demonstrations"
+    assert not {gate.answer for gate in runners_up(facts)} & {"fine-tune", "both", "classifier"}
+
+
+def test_a_flip_is_found_from_beyond_the_usual_range() -> None:
+    facts = facts_of(QUESTIONS, {"target": 0.40, "accuracy": 0.45})
+    factor = next(each for each in factors() if each.fact == "shortfall")
+    flip = find_flip(facts, factor)
+    assert flip is not None and flip.at == pytest.approx(0.45, abs=0.001)
+
+
+def test_whoever_pays_more_for_a_cache_leaves_it() -> None:
+    told = {"cacheable_tokens": 1_500, "cache_read_price": 0.04, "cache_write_price": 5}
+    plain = route("demonstrations", facts_of({**WRITING, **PRICES}), 1)
+    cached = route("demonstrations", facts_of({**WRITING, **PRICES, **told}), 1)
+    assert plain is not None and cached is not None and cached.a_prompt == plain.a_prompt
+
+
+@given(prices, st.floats(1, 1e6))
+def test_break_even_and_costs_agree(told: dict[str, float], traffic: float) -> None:
+    del told["cache_hit_rate"]  # worked out from traffic
+    facts = with_break_even(derive(facts_of({**HARD, **told, "traffic": traffic})))
+    if abs(facts["cost_ratio"].value - 1) > 1e-6:
+        assert (facts["traffic_share"].value >= 1) == (facts["cost_ratio"].value >= 1)
+
+
+def test_training_with_examples_inside_costs_their_tokens() -> None:
+    facts = facts_of({**WRITING, **PRICES})
+    without, inside = route("fine-tune", facts, 1), route("both", facts, 1)
+    assert without is not None and inside is not None and inside.upfront > without.upfront
+
+
+def test_what_never_pays_is_known_to() -> None:
+    facts = derive(facts_of(HARD, {**PRICES, "traffic": 1, "hosting_per_hour": 9}))
+    assert facts["payback_months"].note == "never paid back"
+    assert with_break_even(facts)["traffic_share"].value < 1
+
+
+def test_costs_are_as_sure_as_the_weakest_of_what_they_rest_on() -> None:
+    told = facts_of(HARD, {**PRICES, "traffic": 1})
+    assert derive(told)["cost_ratio"].source == "assumed"
+    whole = {**told, "retrains_per_year": Fact(1), "hosting_per_hour": Fact(0)}
+    assert derive(whole)["cost_ratio"].source == "measured"
+    guessed = {**whole, "training_price": Fact(3, "profile")}
+    assert derive(guessed)["cost_ratio"].source == "profile"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from promptlib.curation.criteria import balanced, consistent, diverse, relevant, representative
+from promptlib.curation.criteria import (
+    balanced,
+    consistent,
+    diverse,
+    relevant,
+    representative,
+    separation,
+)
 from promptlib.curation.diversity import vendi_score
 from promptlib.curation.general import general_texts, general_vectors
 from promptlib.curation.history import read_history
@@ -177,3 +185,21 @@ def test_an_index_of_nothing_gives_an_empty_sample(store: ExampleStore) -> None:
     with store.database.read() as connection:
         sample = read_sample(index, index.refresh(connection), connection, 10)
     assert len(sample) == 0 and len(sample.twins) == 0
+
+
+def test_copies_do_not_tell_samples_apart() -> None:
+    distinct, copied = noise(120), np.repeat(noise(60, 1), 5, axis=0)
+    auc = separation(sample_of(distinct, [0]).vectors, sample_of(copied, [0]).vectors)
+    assert auc is not None and auc.low < 0.6
+    assert separation(sample_of(distinct, [0]).vectors, sample_of(copied[:5], [0]).vectors) is None
+
+
+def test_a_sample_without_a_label_has_no_balance() -> None:
+    sample = replace(sample_of(noise(9), [-1] * 9), labels=["a", "b"])
+    assert balanced(sample).missing
+
+
+def test_doubtful_rows_are_to_be_looked_at() -> None:
+    suspected = np.array([True] + [False] * 29)
+    found = consistent(sample_of(noise(30), [0, 1] * 15), suspected)
+    assert found.affected == ["0"] and found.beside["suspected_labels"] == pytest.approx(1 / 30)

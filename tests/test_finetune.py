@@ -146,6 +146,7 @@ def test_corrections_become_preferences(filled: Project, tmp_path: Path) -> None
     store.update(replace(row, output="card_lost" if row.output != "card_lost" else "pin_forgotten"))
     export = export_rows(filled, "tickets", tmp_path / "out", options=ExportOptions(form="dpo"))
     (pair,) = read(export, "train")
+    assert pair["rejected"] != pair["chosen"]
     assert pair["rejected"] == [{"role": "assistant", "content": row.output}]
     assert pair["chosen"] == [{"role": "assistant", "content": store.get(row.id).output}]
 
@@ -292,7 +293,7 @@ def named(name: str) -> Provider:
     [
         ("setfit", row_of("user", label=None), "no label"),
         ("setfit", row_of("user", text=" "), "no text"),
-        ("dpo", row_of("user"), "no corrected answer"),
+        ("dpo", row_of("user"), "no other answer"),
         ("alpaca", row_of("user", "assistant", "user"), "can't tell apart"),
         ("alpaca", row_of("user", answer=" "), "output is empty"),
         ("vertex", row_of("user", prompt=[{"role": "user", "content": "x", "tool_calls": []}]),
@@ -307,7 +308,7 @@ def test_rows_that_a_format_cannot_hold(form: str, row: TrainingRow, problem: st
 
 @pytest.mark.parametrize("offer", providers(), ids=lambda offer: offer.name)
 def test_every_limit_of_every_provider_is_checked(offer: Provider, tmp_path: Path) -> None:
-    form = offer.formats[0]
+    form = (offer.formats or ("openai",))[0]
     file = tmp_path / "train.jsonl"
     file.write_text("x" * 100)
     good = row_of("system", "user")
@@ -426,3 +427,80 @@ def test_a_classifier_needs_two_labels(project: Project) -> None:
     project.create_store("one").add(*(Example(f"a{n} b{n}", "x", label="x") for n in range(30)))
     with pytest.raises(TooFewExamplesError, match="30 labelled rows of 1 label;"):
         train_classifier(project, "one")
+
+
+# -- what a review has found -----------------------------------------------------------------------
+
+
+def test_a_neighbouring_folder_is_left_alone(filled: Project, tmp_path: Path) -> None:
+    (tmp_path / "out.old").mkdir()
+    (tmp_path / "out.old" / "precious").write_text("x")
+    export_rows(filled, "tickets", tmp_path / "out")
+    assert (tmp_path / "out.old" / "precious").read_text() == "x"
+
+
+def test_rows_that_the_template_may_not_show_are_not_exported(
+    filled: Project, tmp_path: Path, write_template: Callable[..., str]
+) -> None:
+    store = filled.store("tickets")
+    store.add(*(Example(f"autre chose {n} xx{n}", "card_lost", metadata={"lang": "fr"})
+                for n in range(20)))  # fmt: skip
+    text = (filled.root / "templates" / "tickets" / "route.j2").read_text()
+    name = write_template(text.replace("k: 4}", "k: 4, where: {lang: fr}}"))
+    for options in (ExportOptions(), ExportOptions(with_examples=True)):
+        out = tmp_path / f"out{options.with_examples}"
+        export = export_rows(filled, "tickets", out, template=name, options=options)
+        said = json.dumps(everything(export))
+        assert sum(export.rows.values()) == 20 and "zq" not in said
+
+
+def test_copies_of_held_out_rows_are_not_shown_either(project: Project, tmp_path: Path) -> None:
+    store = project.store("tickets")
+    for number in range(120):
+        words = f"{WORDS[number % 12]} {WORDS[number * 7 % 12]} q{number} r{number} s{number}"
+        store.add(*(Example(f"{words} {end}", f"answer {number}", id=f"{number}-{len(end)}",
+                            label="x") for end in ("", "" + " ")))  # fmt: skip
+    options = ExportOptions(with_examples=True, sample=100)
+    export = export_rows(project, "tickets", tmp_path / "out", options=options)
+    assert len(export.rows) == 3
+    held_out = {row["messages"][-1]["content"]
+                for split in ("validation", "test") for row in read(export, split)}  # fmt: skip
+    shown = [m["content"] for row in read(export, "train") for m in row["messages"][:-1]
+             if m["role"] == "assistant"]  # fmt: skip
+    own = {answer for answer in held_out if answer.startswith("answer")}
+    assert shown and own and not own & {*shown}
+
+
+def test_a_correction_that_was_corrected_again_is_no_pair(filled: Project, tmp_path: Path) -> None:
+    store = filled.store("tickets")
+    first, second = store.list()[:2]
+    for row in (first, second):
+        store.update(replace(row, output="other"))
+    store.update(replace(first, input="a wholly different question", output="other"))
+    export = export_rows(filled, "tickets", tmp_path / "out", options=ExportOptions(form="dpo"))
+    assert export.rows == {"train": 1}
+    store.update(replace(second, output=second.output))
+    export = export_rows(filled, "tickets", tmp_path / "back", options=ExportOptions(form="dpo"))
+    (pair,) = read(export, "train")
+    assert pair["rejected"][0]["content"] == "other"
+
+
+def test_offers_that_have_ended_are_refused(filled: Project, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no new jobs since 2025-09-15"):
+        export_rows(filled, "tickets", tmp_path / "x", options=ExportOptions(provider="Cohere"))
+
+
+def test_what_cannot_be_written_says_so(filled: Project, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ConfigError, match="can't write"):
+        export_rows(filled, "tickets", tmp_path / "file" / "out")
+    with pytest.raises(ConfigError, match="can't write"):
+        train_classifier(filled, "tickets").save(tmp_path / "file" / "out")
+
+
+def test_a_small_export_speaks_of_the_files_it_has(filled: Project, tmp_path: Path) -> None:
+    for form in ("vertex", "openai"):
+        options = ExportOptions(form=form, sample=5)
+        export = export_rows(filled, "tickets", tmp_path / form, options=options)
+        readme = (export.folder / "README.md").read_text()
+        assert "`test`" not in readme and "validation" not in readme

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -37,8 +39,7 @@ def test_twins_are_rows_linked_by_near_copies(rows: int, seed: int) -> None:
     for _ in range(rows):
         linked = linked | (linked @ near)
     assert ((groups[:, None] == groups[None, :]) == linked).all()
-    pairs = near_pairs(vectors)
-    assert len(pairs) == np.triu(near, 1).sum()
+    assert sum(map(len, near_pairs(vectors))) == np.triu(near, 1).sum()
 
 
 def test_a_vote_counts_near_rows_and_never_its_own() -> None:
@@ -178,3 +179,37 @@ def test_stand_ins_agree_with_scikit_learn_on_banking77(banking: Sample) -> None
         for train, test in splits
     ])  # fmt: skip
     assert abs(held_out.mean() - theirs) < 0.01
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 20])
+def test_a_fifth_of_the_rows_tests_whatever_the_groups(size: int) -> None:
+    sizes = []
+
+    def learner(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        sizes.append((len(train), len(test)))
+        assert not {*(train // size)} & {*(test // size)}
+        return test % 3 == 0
+
+    curve = measure_curve("any", learner, np.arange(1_000) // size)
+    assert curve is not None and max(sizes)[0] >= 800 and min(test for _, test in sizes) > 150
+
+
+def test_one_large_group_trains() -> None:
+    groups = np.where(np.arange(1_000) < 300, 0, np.arange(1_000))
+    tested = []
+
+    def learner(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        tested.append(test)
+        return test % 2 == 0
+
+    measure_curve("any", learner, groups)
+    assert all((each >= 300).all() for each in tested)
+
+
+def test_many_equal_rows_take_little_memory() -> None:
+    vectors = np.repeat(clouds(3)[0], 1_500, axis=0)
+    tracemalloc.start()
+    assert len(np.unique(group_twins(vectors))) <= 3
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 500e6

@@ -49,7 +49,8 @@ def test_outcomes_are_counted_by_prompt_or_manifest(counting: Project) -> None:
     counting.record_outcome(prompt.manifest, correct=False)
     counting.record_outcome(prompt.manifest, correct=True)
     assert counting.usage()[0].counts == Counts(1, prompt.tokens, 0, 2, 1)
-    for wrong in ({}, {"template": 3}, "prompt", None):
+    odd = [{"template": {"name": ["a"]}}, {"k": 10**30}, {"k": -1}, {"model": "\ud800"}]
+    for wrong in ({}, {"template": 3}, "prompt", None, *({**prompt.manifest, **o} for o in odd)):
         with pytest.raises(InputsError, match="manifest"):
             counting.record_outcome(wrong, correct=True)  # type: ignore[arg-type]
     with pytest.raises(InputsError, match="True or False"):
@@ -187,3 +188,48 @@ def test_a_ledger_of_nothing_writes_nothing(tmp_path: Path) -> None:
     ledger.flush()
     ledger.close()
     assert not (tmp_path / "none.db").exists() and read_usage(database) == []
+
+
+def test_closing_loses_nothing_that_comes_meanwhile(counting: Project) -> None:
+    prompt = counting.build("tickets/route", "lost")
+    going, recorded = threading.Event(), [0]
+
+    def record() -> None:
+        going.set()
+        for _ in range(2_000):
+            counting.record_outcome(prompt, correct=True)
+            recorded[0] += 1
+
+    thread = threading.Thread(target=record)
+    thread.start()
+    going.wait()
+    for _ in range(5):
+        counting.ledger.close()
+    thread.join()
+    assert sum(row.counts.correct for row in counting.usage()) == recorded[0] == 2_000
+
+
+def test_without_a_thread_prompts_are_built_all_the_same(
+    counting: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "promptlib-usage":
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        counting.build("tickets/route", "lost")
+    assert "can't start new thread" in caplog.text
+    assert counting.usage()[0].counts.prompts == 1
+
+
+def test_what_waits_is_bounded(counting: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "CROWD", 10)
+    monkeypatch.setattr(counting.ledger, "_start", lambda: None)
+    for number in range(55):
+        counting.build("tickets/route", f"card {number}")
+    assert len(counting.ledger._waiting) < 20
+    assert counting.usage()[0].counts.prompts == 55 and len(counting.ledger._last) == 1

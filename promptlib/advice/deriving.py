@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from promptlib.advice.economics import Route, break_even, route
+from promptlib.advice.economics import NEEDED, Route, break_even, route
 from promptlib.advice.facts import TRUST, Fact, Facts, Source, difference
 
 HORIZON_MONTHS = 12.0
@@ -12,6 +12,12 @@ HORIZON_MONTHS = 12.0
 
 NO_WORSE = 0.02
 """A classifier may be two points below demonstrations where no target says what is enough."""
+
+NEVER = 1e6
+"""Stands for "never" among months, and for any multiple too large to matter."""
+
+TAKEN_FOR_GRANTED = ("horizon_months", "retrains", "hosting_per_hour")
+"""Facts of the costs that have a default: a year, no other training, no hosting."""
 
 LABELS_PER_RETRAIN = 0.1
 """Once so many of its labels have changed a model is trained again."""
@@ -34,12 +40,12 @@ def with_break_even(facts: Facts) -> dict[str, Fact]:
     if None in needed:
         return found
     volume = break_even("fine-tune", facts, facts["horizon_months"].value)
-    source = _source(facts, "engineer_hours", "trained_input_price")
+    source = _source(facts, "fine-tune")
     if volume is not None:
         found["break_even"] = Fact(volume, source)
     if "traffic" in facts:
-        share = facts["traffic"].value / volume if volume else 0.0
-        note = f"break-even at {volume:,.0f} prompts a day" if volume else "never breaks even"
+        share = 0.0 if volume is None else min(NEVER, facts["traffic"].value / max(volume, 1e-9))
+        note = "never breaks even" if volume is None else f"break-even at {volume:,.0f} a day"
         found["traffic_share"] = Fact(share, source, note=note)
     return found
 
@@ -112,11 +118,13 @@ def _money(found: dict[str, Fact]) -> None:
 def _compare(found: dict[str, Fact], shown: Route, other: Route, key: str) -> None:
     traffic, months = found["traffic"].value, found["horizon_months"].value
     ours, theirs = shown.total(traffic, months), other.total(traffic, months)
-    source = _source(found, "traffic", "engineer_hour")
-    found[key] = Fact(ours / theirs if theirs else float(ours > 0) * 1e6, source)
-    saved = shown.total(traffic, 1) - (other.total(traffic, 1) - other.upfront)
-    if key == "cost_ratio" and saved > 0:
-        found["payback_months"] = Fact(other.upfront / saved, source)
+    source = _source(found, other.name)
+    found[key] = Fact(min(NEVER, ours / theirs) if theirs else NEVER, source)
+    if key == "cost_ratio":
+        saved = shown.total(traffic, 1) - (other.total(traffic, 1) - other.upfront)
+        back = min(NEVER, other.upfront / saved) if saved > 0 else NEVER
+        note = "never paid back" if back == NEVER else ""
+        found["payback_months"] = Fact(back, source, note=note)
 
 
 def _time(found: dict[str, Fact]) -> None:
@@ -149,5 +157,11 @@ def _shifted(fact: Fact, by: float) -> Fact:
     return replace(fact, value=fact.value + by, low=fact.least + by, high=fact.most + by)
 
 
-def _source(facts: Facts, *names: str) -> Source:
-    return min((facts[name].source for name in names if name in facts), key=TRUST.__getitem__)
+def _source(facts: Facts, name: str) -> Source:
+    """Name the weakest source that a comparison with demonstrations rests on.
+
+    What is taken for granted because nobody has told counts as assumed.
+    """
+    names = {"traffic", *NEEDED["demonstrations"], *NEEDED[name], *TAKEN_FOR_GRANTED}
+    sources = [facts[each].source if each in facts else "assumed" for each in names]
+    return min(sources, key=TRUST.__getitem__)

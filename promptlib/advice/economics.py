@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from math import exp
 from typing import Any
 
-from promptlib.advice.facts import Facts
+from promptlib.advice.facts import Fact, Facts
 from promptlib.curation.history import DAYS_A_MONTH
 
 HOURS_A_MONTH = 24 * DAYS_A_MONTH
 MOST_TRAFFIC = 1e9
 """Prompts a day beyond which nobody's break-even lies."""
+
+UNKNOWN_HIT_RATE = 0.5
+EPOCHS = 3.0
+"""Of training, unless the profile says."""
 
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "demonstrations": ("input_price", "output_price", "prompt_tokens", "output_tokens"),
@@ -81,12 +85,12 @@ def route(name: str, facts: Facts, prompts_a_day: float) -> Route | None:
         hours = facts["classifier_hours"].value
         again = _value(facts, "retrain_hours") * wage
         return Route(name, hours * wage, again * a_year, 0.0)
-    training = training_fee(facts)
+    tokens = facts["prompt_tokens" if name == "both" else "zero_shot_tokens"].value
+    training = training_fee(facts, tokens)
     labels = _value(facts, "labels_needed") * _value(facts, "label_price")
     upfront = training + labels + facts["engineer_hours"].value * wage
     again = training + _value(facts, "retrain_hours") * wage
     hosting = _value(facts, "hosting_per_hour") * HOURS_A_MONTH
-    tokens = facts["prompt_tokens" if name == "both" else "zero_shot_tokens"].value
     a_prompt = (
         tokens * facts["trained_input_price"].value
         + facts["output_tokens"].value * facts["trained_output_price"].value
@@ -94,42 +98,40 @@ def route(name: str, facts: Facts, prompts_a_day: float) -> Route | None:
     return Route(name, upfront, hosting + again * a_year, a_prompt)
 
 
-def training_fee(facts: Facts) -> float:
+def training_fee(facts: Facts, prompt_tokens: float) -> float:
     """Price one training: rows x tokens x epochs."""
-    tokens = _value(facts, "zero_shot_tokens") + _value(facts, "output_tokens")
-    rows = _value(facts, "effective_rows") * _value(facts, "training_epochs", 3.0)
+    tokens = prompt_tokens + _value(facts, "output_tokens")
+    rows = _value(facts, "effective_rows") * _value(facts, "training_epochs", EPOCHS)
     return rows * tokens * facts["training_price"].value / 1e6
 
 
 def break_even(name: str, facts: Facts, months: float) -> float | None:
-    """Find the least traffic, in prompts a day, at which a route is no dearer; None for never."""
+    """Find the least traffic, in prompts a day, at which a route is no dearer; None for never.
 
-    def gain(prompts_a_day: float) -> float:
-        ours, theirs = (route(each, facts, prompts_a_day) for each in ("demonstrations", name))
-        assert ours is not None and theirs is not None
-        return ours.total(prompts_a_day, months) - theirs.total(prompts_a_day, months)
-
-    low, high = 0.0, 1.0
-    while gain(high) < 0:
-        low, high = high, high * 1.5
-        if high > MOST_TRAFFIC:
-            return None
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (low, middle) if gain(middle) >= 0 else (middle, high)
-    return high
+    Cached prefixes are found as often as at the present traffic, or half the time where that isn't
+    known: otherwise cheaper prompts at more traffic could turn the answer back again.
+    """
+    traffic = facts["traffic"].value if "traffic" in facts else 0.0
+    if "traffic" not in facts and "cache_hit_rate" not in facts:
+        facts = {**facts, "cache_hit_rate": Fact(UNKNOWN_HIT_RATE, "assumed")}
+    ours, theirs = (route(each, facts, traffic) for each in ("demonstrations", name))
+    assert ours is not None and theirs is not None
+    saved = (ours.a_prompt - theirs.a_prompt) * DAYS_A_MONTH * months
+    spent = theirs.total(0, months)
+    if spent <= 0:
+        return 0.0 if saved >= 0 else None
+    return spent / saved if saved * MOST_TRAFFIC > spent else None
 
 
 def _with_demonstrations(facts: Facts, prompts_a_day: float) -> float:
     price, rate = facts["input_price"].value, hit_rate(facts, prompts_a_day)
-    tokens, cached = facts["prompt_tokens"].value, 0.0
+    cost = facts["prompt_tokens"].value * price
     if rate:
-        prefix = min(tokens, facts["cacheable_tokens"].value)
+        prefix = min(facts["prompt_tokens"].value, facts["cacheable_tokens"].value)
         read, write = facts["cache_read_price"].value, _value(facts, "cache_write_price", price)
-        cached = prefix * (rate * read + (1 - rate) * write)
-        tokens -= prefix
-    answer = facts["output_tokens"].value * facts["output_price"].value
-    return (tokens * price + cached + answer) / 1e6
+        # Whoever pays more for writing to a cache than reading saves leaves it.
+        cost += prefix * min(0.0, rate * read + (1 - rate) * write - price)
+    return (cost + facts["output_tokens"].value * facts["output_price"].value) / 1e6
 
 
 def _value(facts: Facts, name: str, otherwise: float = 0.0) -> float:

@@ -136,7 +136,7 @@ class Missing:
 
 
 def known(facts: Facts, flips: dict[str, str]) -> tuple[list[Evidence], list[Missing]]:
-    """Divide the factors into evidence and what is missing; flips are by number of the factor."""
+    """Divide the factors into evidence and what is missing; flips are by name of the fact."""
     evidence, missing = [], []
     for factor in factors():
         flip = flips.get(factor.fact, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 from promptlib.intervals import Estimate
@@ -32,7 +33,9 @@ class Fact:
 
     @classmethod
     def of(cls, estimate: Estimate, source: Source = "measured", note: str = "") -> Fact:
-        """Make a fact of an estimate."""
+        """Make a fact of an estimate; one value alone has no interval."""
+        if not (isfinite(estimate.low) and isfinite(estimate.high)):
+            return cls(estimate.value, source, note=note)
         return cls(estimate.value, source, estimate.low, estimate.high, note)
 
     @property

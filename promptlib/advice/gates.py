@@ -117,6 +117,18 @@ def gates() -> tuple[Gate, ...]:
     )  # fmt: skip
 
 
+def ruled_out(facts: Facts) -> set[str]:
+    """Name the answers that can't be given whatever else is known."""
+    rows = _table()["ruled_out"]
+    assert isinstance(rows, list)
+    return {
+        answer
+        for row in rows
+        if Condition.parse(row["when"]).holds(facts)
+        for answer in row["answers"]
+    }
+
+
 def decide(facts: Facts) -> Gate:
     """Find the first gate that opens; the last one always does."""
     return next(gate for gate in gates() if gate.opens(facts))

@@ -16,7 +16,8 @@ from promptlib.intervals import mean_of, wilson
 LOOKED_AT = 500
 """Texts that are looked at."""
 
-LEAST = 20
+LONGEST_WORDS = 14
+"""Characters between two spaces, on average, beyond which they part no words: in Chinese, URLs."""
 
 
 def language_facts(
@@ -31,9 +32,12 @@ def language_facts(
     `declared` is the language that the store says it has, `spoken` those that the model knows well.
     """
     texts = texts[:LOOKED_AT]
-    everyday = [_tokens_a_word(text, count) for text in general_texts()[:LOOKED_AT]]
-    ratios = np.array([_tokens_a_word(text, count) for text in texts]) / np.mean(everyday)
-    facts = {"fertility": Fact.of(mean_of(ratios), note="tokens a word, beside everyday English")}
+    facts: dict[str, Fact] = {}
+    if sum(map(len, texts)) <= LONGEST_WORDS * sum(len(text.split()) for text in texts):
+        everyday = [_tokens_a_word(text, count) for text in general_texts()[:LOOKED_AT]]
+        ratios = np.array([_tokens_a_word(text, count) for text in texts]) / np.mean(everyday)
+        note = "tokens a word, beside everyday English"
+        facts["fertility"] = Fact.of(mean_of(ratios), note=note)
     if not spoken:
         return facts
     if declared:
@@ -52,10 +56,9 @@ def language_facts(
 
 def distance_facts(vectors: NDArray[np.float32], general: NDArray[np.float32]) -> dict[str, Fact]:
     """Measure how well a classifier tells the store from everyday English."""
-    if len(vectors) < LEAST:
-        return {}
     auc = separation(vectors, general)
-    return {"domain_auc": Fact.of(auc, note="nearly any store is told apart from general text")}
+    note = "nearly any store is told apart from general text"
+    return {} if auc is None else {"domain_auc": Fact.of(auc, note=note)}
 
 
 def _tokens_a_word(text: str, count: Callable[[str], int]) -> float:

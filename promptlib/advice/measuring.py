@@ -22,7 +22,7 @@ from promptlib.advice.outcomes import (
     read_queries,
     style_facts,
 )
-from promptlib.advice.outputs import output_facts, output_text
+from promptlib.advice.outputs import output_facts
 from promptlib.advice.prompts import prompt_facts, selection_facts
 from promptlib.advice.standins import StandIns, classification, generation
 from promptlib.budget.tokens import TokenCounter
@@ -30,7 +30,7 @@ from promptlib.curation.criteria import Criterion, five_criteria
 from promptlib.curation.general import general_vectors
 from promptlib.curation.history import History, read_history
 from promptlib.curation.sample import Sample, read_sample
-from promptlib.example import retrieval_text
+from promptlib.example import output_text, retrieval_text
 from promptlib.hint import Volume
 from promptlib.intervals import mean_of
 from promptlib.learning.curves import Curve
@@ -94,18 +94,20 @@ def measure(project: Project, store: str, asked: Asked) -> Measured:
     general = general_vectors(project.database, project.embedder)
     if not asked.quick:
         facts |= distance_facts(sample.vectors, general)
-    outputs = [output_text(example) for example in sample.examples]
+    outputs = [output_text(example.output) for example in sample.examples]
     facts |= style_facts(judged, outputs, project.embedder)
     seen = _stand_ins(project, sample, facts, asked.quick)
     log = project.embedder.embed(queries, kind="query") if queries else None
     quality = five_criteria(sample, general, log=log, suspected=seen.suspected)
-    facts |= seen.facts | quality_facts(quality, sample, seen.suspected)
-    facts |= _prompt_facts(project, store, asked, facts, len(state))
+    facts |= seen.facts | quality_facts(quality)
+    facts |= _prompt_facts(project, store, asked, facts, state.volume)
     return Measured(
         facts=facts,
         curves=seen.curves,
         quality=quality,
-        thin_classes=thin_classes(state.volume) if facts["is_classification"].value else {},
+        thin_classes=thin_classes(class_sizes(state.volume, sample))
+        if facts["is_classification"].value
+        else {},
         notes=_notes(sample, asked.quick, bool(seen.curves)),
     )
 
@@ -130,14 +132,26 @@ def volume_facts(volume: Volume, sample: Sample) -> dict[str, Fact]:
     """Count rows, what is left of them without copies and contradictions, and classes."""
     facts = {"rows": Fact(float(volume.rows)), "classes": Fact(float(len(volume.classes)))}
     share = effective_rows(sample.twins, sample.codes) / len(sample) if len(sample) else 0.0
-    note = f"of {volume.rows:,}: near copies count once, contradictions not at all"
-    facts["effective_rows"] = Fact(round(volume.rows * share), note=note)
-    sizes = sorted(volume.classes.values())
+    note = f"of {volume.rows:,}: near copies count once, contradicting labels not at all"
+    # Exact copies are counted in the whole store, near copies in what was looked at.
+    rows = min(round(volume.rows * share), volume.distinct)
+    facts["effective_rows"] = Fact(float(rows), note=note)
+    sizes = sorted(class_sizes(volume, sample).values())
     if len(sizes) > 1:
         middle = float(median(sizes))
-        note = f"{len(sizes):,} classes of {sizes[0]:,} to {sizes[-1]:,}"
+        note = f"{len(sizes):,} classes of {sizes[0]:,} to {sizes[-1]:,}, near copies counting once"
         facts["class_median"] = Fact(middle, note=note)
     return facts
+
+
+def class_sizes(volume: Volume, sample: Sample) -> dict[str, int]:
+    """Count the rows of each class, near copies once as far as they were looked at."""
+    found = {}
+    for label, rows in volume.classes.items():
+        mine = sample.codes == sample.labels.index(label)
+        share = len(np.unique(sample.twins[mine])) / mine.sum() if mine.any() else 1.0
+        found[label] = round(rows * share)
+    return found
 
 
 def history_facts(history: History) -> dict[str, Fact]:
@@ -165,9 +179,7 @@ def effective_rows(twins: NDArray[np.int64], codes: NDArray[np.int64]) -> int:
     return len(np.unique(twins)) - int((labels_of_group > 1).sum())
 
 
-def quality_facts(
-    quality: Sequence[Criterion], sample: Sample, suspected: NDArray[np.bool_] | None
-) -> dict[str, Fact]:
+def quality_facts(quality: Sequence[Criterion]) -> dict[str, Fact]:
     """Sum the criteria up."""
     graded = [criterion for criterion in quality if criterion.grade is not None]
     bad = [criterion.name for criterion in graded if criterion.grade == "bad"]
@@ -177,32 +189,34 @@ def quality_facts(
         found = next(each for each in quality if each.name == criterion)
         if found.score is not None:
             facts[name] = Fact.of(found.score)
-    if suspected is not None:
-        share = float(suspected.sum() / max(1, (sample.codes >= 0).sum()))
-        facts["suspected_labels"] = Fact(share, "stand-in", note="by confident learning")
+        if "suspected_labels" in found.beside:
+            doubtful = found.beside["suspected_labels"]
+            facts["suspected_labels"] = Fact(doubtful, "stand-in", note="by confident learning")
     return facts
 
 
-def thin_classes(volume: Volume) -> dict[str, int]:
+def thin_classes(sizes: Mapping[str, int]) -> dict[str, int]:
     """Say how many examples each class lacks to the next published number, the thinnest first."""
     steps = next(f for f in factors() if f.fact == "class_median").thresholds
     wanted = {
         label: int(next(step.at for step in steps if size < step.at) - size)
-        for label, size in volume.classes.items()
+        for label, size in sizes.items()
         if size < steps[-1].at
     }
-    return dict(sorted(wanted.items(), key=lambda item: (volume.classes[item[0]], item[0])))
+    return dict(sorted(wanted.items(), key=lambda item: (sizes[item[0]], item[0])))
 
 
 def _prompt_facts(
-    project: Project, store: str, asked: Asked, facts: Mapping[str, Fact], rows: int
+    project: Project, store: str, asked: Asked, facts: Mapping[str, Fact], volume: Volume
 ) -> dict[str, Fact]:
-    if rows < 2:
+    labelled = sum(volume.classes.values())
+    if min(volume.rows, labelled or volume.rows) < 2:
         return {}
     found = prompt_facts(project, store, asked.template, asked.inputs)
-    most = f"; one prompt shows at most {found['reachable_share'].value:.2%} of the rows"
-    whole = facts["effective_rows"]
-    found["effective_rows"] = replace(whole, note=whole.note + most)
+    if "reachable_share" in found:
+        most = f"; one prompt shows at most {found['reachable_share'].value:.2%} of the rows"
+        whole = facts["effective_rows"]
+        found["effective_rows"] = replace(whole, note=whole.note + most)
     if not asked.quick:
         found |= selection_facts(project, store, asked.template, asked.inputs)
     return found

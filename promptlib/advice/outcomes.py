@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from promptlib.advice.facts import Fact
-from promptlib.curation.criteria import separation
+from promptlib.curation.criteria import SEPARATION_ROWS, separation
 from promptlib.embedding.embedder import Embedder
 from promptlib.errors import BadExamplesError, ConfigError
 from promptlib.example import Recipe, retrieval_text
@@ -30,12 +30,16 @@ KINDS = ("format", "knowledge", "other")
 TEXTS = (".txt", ".md", ".rst", ".jsonl", ".html")
 """Files of a folder that count as a corpus."""
 
+LEAST_ERRORS = 10
+"""Wrong answers of a known kind, from which on their kinds are compared."""
+
 _DATED = re.compile(
-    r"\b(?:19|20)\d\d\b|\bv?\d+\.\d+(?:\.\d+)?\b|\b\d{1,2}[./-]\d{1,2}\b"
+    r"\b(?:19|20)\d\d\b|\bv\d+(?:\.\d+)*\b|\b\d+\.\d+\.\d+\b|\b\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b"
     r"|\b(?:today|yesterday|tomorrow|tonight|latest|newest|currently|current|right now"
     r"|(?:this|last|next) (?:week|month|year))\b",
     re.IGNORECASE,
-)  # fmt: skip
+)
+"""Years, versions, dates, and words for now."""
 
 
 class Outcome(Strict):
@@ -100,13 +104,16 @@ def outcome_facts(outcomes: Sequence[Outcome]) -> dict[str, Fact]:
         if group
     }  # fmt: skip
     shown = groups["accuracy"]
-    if any(outcome.kind is not None for outcome in outcomes) and shown:
-        errors = [outcome.kind for outcome in shown if not outcome.correct]
-        unparsed = wilson(errors.count("format"), len(shown))
-        facts["invalid_outputs"] = Fact.of(unparsed, "outcomes", "of all answers")
-        if errors:
-            unknown = wilson(errors.count("knowledge"), len(errors))
-            facts["wrong_facts"] = Fact.of(unknown, "outcomes", "of the errors")
+    kinds = [o.kind for o in shown if not o.correct and o.kind is not None]
+    if len(kinds) >= LEAST_ERRORS:
+        errors = sum(not o.correct for o in shown)
+        note = f"of {len(kinds):,} wrong answers of a known kind"
+        wrong = wilson(kinds.count("knowledge"), len(kinds))
+        facts["wrong_facts"] = Fact.of(wrong, "outcomes", note)
+        unparsed = round(errors * kinds.count("format") / len(kinds))
+        facts["invalid_outputs"] = Fact.of(
+            wilson(unparsed, len(shown)), "outcomes", f"of {len(shown):,} answers"
+        )
     times = np.array([o.latency_ms for o in shown if o.latency_ms is not None], np.float64)
     if len(times):
         facts["latency_ms"] = Fact.of(mean_of(times), "outcomes")
@@ -118,10 +125,12 @@ def style_facts(
 ) -> dict[str, Fact]:
     """Ask a classifier to tell the model's answers from the store's outputs."""
     answers = [o.answer for o in outcomes if o.answer and not o.trained]
-    if len(answers) < LEAST or len(outputs) < LEAST:
+    if not answers:
         return {}
-    auc = separation(embedder.embed(answers), embedder.embed(list(outputs)))
-    return {"style_auc": Fact.of(auc, "outcomes", f"{len(answers):,} answers")}
+    auc = separation(
+        embedder.embed(answers[:SEPARATION_ROWS]), embedder.embed(list(outputs[:SEPARATION_ROWS]))
+    )
+    return {"style_auc": Fact.of(auc, "outcomes", f"{len(answers):,} answers")} if auc else {}
 
 
 def read_queries(path: Path | str, recipe: Recipe) -> list[str]:

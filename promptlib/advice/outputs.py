@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from promptlib.advice.facts import Fact
-from promptlib.example import Example
+from promptlib.example import Example, output_text
 from promptlib.intervals import mean_of, wilson
-from promptlib.text import canonical_json
 
 IS_LABEL = 0.9
 """Share of outputs that must be their label for a store to be one of classification."""
@@ -24,7 +23,7 @@ def output_facts(
     """Describe outputs; `labels` are those in effect, `count` counts tokens of a text."""
     import numpy as np
 
-    texts = [output_text(example) for example in examples]
+    texts = [output_text(example.output) for example in examples]
     is_label = [text == label for text, label in zip(texts, labels, strict=True)]
     kinds = [
         "label" if plain else kind_of_output(text)
@@ -47,12 +46,6 @@ def output_facts(
         "tasks": Fact(float(max(1, len(large))), note=", ".join(sorted(large))),
         "top_task_share": Fact.of(wilson(tasks.most_common(1)[0][1], len(texts))),
     }
-
-
-def output_text(example: Example) -> str:
-    """Give an output as text: that of an object is its JSON."""
-    output = example.output
-    return output if isinstance(output, str) else canonical_json(output)
 
 
 def kind_of_output(text: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from promptlib.advice.facts import Fact
-from promptlib.errors import ConfigError
+from promptlib.errors import BudgetError, ConfigError, TooFewExamplesError
+from promptlib.evaluation.evaluating import Evaluator, Way
 from promptlib.evaluation.session import QuerySource, open_evaluator
 from promptlib.evaluation.tuning import Tuning, tune
 from promptlib.intervals import mean_of
@@ -31,16 +33,21 @@ KS = (4, 8, 16)
 def prompt_facts(
     project: Project, store: str, template: str | None, inputs: Mapping[str, Any]
 ) -> dict[str, Fact]:
-    """Count the tokens of prompts with and without examples, and of the prefix they share."""
+    """Count the tokens of prompts with and without examples, and of the prefix they share.
+
+    Rows that are too long for the template's budget are passed over.
+    """
     source = QuerySource(sample=BUILT)
     with open_evaluator(project, template, store, source, inputs) as evaluator:
         way = evaluator.current
         numbers = range(len(evaluator.questions))
-        shown = [evaluator.prompt(number, way) for number in numbers]
-        bare = [evaluator.prompt(number, replace(way, k=0)) for number in numbers]
+        shown = _those_that_fit(evaluator, way, numbers)
+        bare = _those_that_fit(evaluator, replace(way, k=0), numbers)
         counter = evaluator.settings.counter
         rows = len(evaluator.state)
         model = evaluator.settings.model
+    if not shown or not bare:
+        return {}
     prefix = shared_prefix([prompt.text for prompt in shown])
     most = max(len(prompt.examples) for prompt in shown)
     return {
@@ -49,6 +56,15 @@ def prompt_facts(
         "cacheable_tokens": Fact(float(counter.count(prefix)), note="start that all prompts share"),
         "reachable_share": Fact(min(1.0, most / rows), note="of the store, in one prompt"),
     }
+
+
+def _those_that_fit(evaluator: Evaluator, way: Way, numbers: Iterable[int]) -> list[Prompt]:
+    """Build prompts; a row may be too long for the template's budget."""
+    found = []
+    for number in numbers:
+        with suppress(BudgetError, TooFewExamplesError):
+            found.append(evaluator.prompt(number, way))
+    return found
 
 
 def selection_facts(
@@ -68,7 +84,7 @@ def selection_facts(
             queries=source,
             inputs=inputs,
         )
-    except ConfigError:  # too few queries, or nothing to compare by
+    except (ConfigError, BudgetError):  # too few queries, or nothing to compare by
         return {}
     facts = {"selector_spread": _spread(found)}
     gain = found.gain

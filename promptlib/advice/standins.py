@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptlib.advice.facts import Fact
-from promptlib.advice.outputs import output_text
 from promptlib.curation.sample import Sample
 from promptlib.curation.suspects import suspects
 from promptlib.embedding.embedder import Progress
 from promptlib.evaluation.measures import overlap
+from promptlib.example import output_text
 from promptlib.intervals import Estimate, mean_of, wilson
 from promptlib.learning.curves import Curve, Learner, measure_curve
 from promptlib.learning.probe import (
@@ -95,7 +95,7 @@ def generation(sample: Sample, *, quick: bool, report: Progress | None = None) -
     """
     if quick or len(sample) < 20:
         return StandIns({})
-    outputs = [output_text(example) for example in sample.examples]
+    outputs = [output_text(example.output) for example in sample.examples]
 
     def best(train: NDArray[np.int64], test: NDArray[np.int64]) -> NDArray[np.float64]:
         cosine = sample.vectors[test] @ sample.vectors[train].T

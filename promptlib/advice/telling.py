@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from promptlib.advice.facts import Fact, Facts
@@ -17,6 +18,8 @@ RECENT_DAYS = 30
 """Days of counted usage that are looked at."""
 
 FEW_OUTCOMES = 20
+FEW_PROMPTS, FEW_DAYS = 100, 3
+"""Below so many, counts say nothing of traffic."""
 
 
 def told_facts(
@@ -26,55 +29,81 @@ def told_facts(
     """Put all facts together: what if, then outcomes and counts, then profile, then price lists."""
     model = what_if.model or profile.model
     listed = _listed_prices(model or _model_of(project, template), profile, what_if, bool(model))
-    told = profile.facts()
-    counted = usage_facts(project, store, template)
+    told = _profile_facts(profile, what_if)
+    in_force = _model_of(project, template)
+    counted = usage_facts(project, store, template, in_force)
     # What was counted in use says more than the store's own rows, judged answers more than counts.
     judged = {name: fact for name, fact in measured.items() if fact.source == "outcomes"}
     facts = {**listed, **told, **measured, **counted, **judged, **what_if.facts()}
-    if profile.prices_as_of is not None:
-        note = f"prices of the profile, looked up on {profile.prices_as_of}"
-        for name in told:
-            if name.endswith("_price"):
-                facts[name] = Fact(facts[name].value, facts[name].source, note=note)
     facts |= _offers(facts)
     tried = "accuracy" in facts or "tuned" in facts
     facts["tried"] = Fact(float(tried), note="outcomes were judged, or settings tuned")
     return facts
 
 
-def usage_facts(project: Project, store: str, template: str | None) -> dict[str, Fact]:
-    """Read traffic, tokens and accuracy from the usage ledger, where it has any."""
+def usage_facts(
+    project: Project, store: str, template: str | None, model: str | None
+) -> dict[str, Fact]:
+    """Read traffic, tokens and accuracy from the usage ledger, of the model in force.
+
+    Only days that are over are counted, and only where there are enough to tell something.
+    """
     rows = [
         row
         for row in project.usage(RECENT_DAYS)
-        if row.key.store == store and template in (None, row.key.template)
+        if row.key.store == store
+        and template in (None, row.key.template)
+        and model in (None, row.key.model)
     ]
     facts: dict[str, Fact] = {}
-    prompts = sum(row.counts.prompts for row in rows)
-    if prompts:
-        first = datetime.fromisoformat(min(row.key.day for row in rows)).date()
-        days = (datetime.now(UTC).date() - first).days + 1
-        facts["traffic"] = Fact(prompts / days, "usage", note=f"counted over {days} days")
-        shown = [row.counts for row in rows if row.key.k > 0 and row.counts.prompts]
-        if number := sum(counts.prompts for counts in shown):
-            tokens = sum(counts.tokens for counts in shown)
-            facts["prompt_tokens"] = Fact(tokens / number, "usage", note=f"{number:,} prompts")
-            cacheable = sum(counts.cacheable for counts in shown)
-            facts["cacheable_tokens"] = Fact(cacheable / number, "usage")
+    today = datetime.now(UTC).date()
+    over = [row for row in rows if row.key.day < today.isoformat()]
+    prompts = sum(row.counts.prompts for row in over)
+    if prompts >= FEW_PROMPTS:
+        first = datetime.fromisoformat(min(row.key.day for row in over)).date()
+        days = (today - first).days
+        if days >= FEW_DAYS:
+            facts["traffic"] = Fact(prompts / days, "usage", note=f"counted over {days} days")
+    shown = [row.counts for row in rows if row.key.k > 0 and row.counts.prompts]
+    number = sum(counts.prompts for counts in shown)
+    if number >= FEW_PROMPTS:
+        for name, total in (
+            ("prompt_tokens", sum(counts.tokens for counts in shown)),
+            ("cacheable_tokens", sum(counts.cacheable for counts in shown)),
+        ):
+            facts[name] = Fact(total / number, "usage", note=f"of {number:,} prompts")
     for name, of_kind in (("accuracy", True), ("zero_shot", False)):
-        judged = [row.counts for row in rows if (row.key.k > 0) == of_kind]
-        right, wrong = sum(c.correct for c in judged), sum(c.wrong for c in judged)
+        found = [row.counts for row in rows if (row.key.k > 0) == of_kind]
+        right, wrong = sum(c.correct for c in found), sum(c.wrong for c in found)
         if right + wrong >= FEW_OUTCOMES:
             note = f"{right + wrong:,} recorded outcomes"
             facts[name] = Fact.of(wilson(right, right + wrong), "usage", note)
     return facts
 
 
+def _profile_facts(profile: Profile, what_if: Profile) -> dict[str, Fact]:
+    """Give what the profile tells, its prices with their date.
+
+    Prices of a model are left out where another one is asked about.
+    """
+    found = {}
+    for name, fact in profile.facts().items():
+        is_trained = name.startswith(("trained_", "training_"))
+        other = what_if.trained_model if is_trained else what_if.model
+        if other is not None and (name.endswith("_price") or name.startswith("cache_")):
+            continue
+        note = ""
+        if name.endswith("_price") and profile.prices_as_of is not None:
+            note = f"prices of the profile, looked up on {profile.prices_as_of}"
+        found[name] = replace(fact, note=note)
+    return found
+
+
 def _listed_prices(
     model: str | None, profile: Profile, what_if: Profile, is_named: bool
 ) -> dict[str, Fact]:
     """Look prices up; raises ConfigError for a model or currency that nothing is known of."""
-    told = {**profile.facts(), **what_if.facts()}
+    told = {**_profile_facts(profile, what_if), **what_if.facts()}
     found = price_facts(model) if model else {}
     if not found and is_named and not {"input_price", "output_price"} <= {*told}:
         raise ConfigError(

@@ -8,8 +8,8 @@ from typing import Literal
 
 from promptlib.advice.deriving import derive
 from promptlib.advice.factors import Factor, factors
-from promptlib.advice.facts import Fact, Facts
-from promptlib.advice.gates import Gate, answers, decide, gates
+from promptlib.advice.facts import TRUST, Fact, Facts
+from promptlib.advice.gates import Gate, answers, decide, gates, ruled_out
 
 Confidence = Literal["low", "medium", "high"]
 
@@ -40,26 +40,30 @@ class Flip:
 
 
 def sureness(facts: Facts) -> float:
-    """Add up what is known, each factor by its weight, trust and clarity: a share of all weight.
+    """Add up what is known, each factor by its weight and trust: a share of all weight.
 
-    It doesn't depend on the answer, so that a missing measurement can only lower it.
+    It depends on neither the answer nor the values, so that a missing measurement, or a guess in
+    its place, can only lower it.
     """
     total = sum(factor.weight for factor in factors())
-    clear = (
-        factor.weight * factor.clarity(facts[factor.fact])
+    trusted = (
+        factor.weight * TRUST[facts[factor.fact].source]
         for factor in factors()
         if factor.fact in facts
     )
-    return sum(clear) / total
+    return sum(trusted) / total
 
 
 def confidence(facts: Facts) -> Confidence:
-    """Grade sureness; without outcomes or a target there are bounds to it."""
-    if "accuracy" not in facts and facts.get("is_classification", Fact(0)).value < 1:
+    """Grade sureness. Without a target, or answers that were judged, there are bounds to it."""
+    accuracy = facts.get("accuracy")
+    if accuracy is None and facts.get("is_classification", Fact(0)).value < 1:
         return "low"  # nothing stands in for a model that generates
-    share = sureness(facts)
-    if share >= HIGH and "target" in facts and "accuracy" in facts:
-        return "high"
+    share, shortfall = sureness(facts), facts.get("shortfall")
+    judged = accuracy is not None and accuracy.source in ("outcomes", "usage")
+    if share >= HIGH and judged and shortfall is not None:
+        is_clear = not shortfall.least < 0 < shortfall.most
+        return "high" if is_clear else "medium"
     return "medium" if share >= MEDIUM else "low"
 
 
@@ -81,7 +85,8 @@ def runners_up(facts: Facts, most: int = 2) -> list[Gate]:
     """Ask the table on: the gates that would open if the answers before them were ruled out."""
     found = [decide(facts)]
     for gate in gates():
-        if gate.answer not in {each.answer for each in found} and gate.opens(facts):
+        new = gate.answer not in {each.answer for each in found}
+        if new and gate.opens(facts) and gate.answer not in ruled_out(facts):
             found.append(gate)
     return found[1 : most + 1]
 
@@ -100,7 +105,9 @@ def find_flip(facts: Facts, factor: Factor) -> Flip | None:
 
     known = facts.get(name)
     low, high = factor.range
-    start = min(max(known.value, low), high) if known is not None else None
+    start = None
+    if known is not None:
+        start, low, high = known.value, min(low, known.value), max(high, known.value)
     if start is None:
         # Nothing is known: from whichever end the answer is as now.
         ends = [end for end in (low, high) if answer(end) == present]

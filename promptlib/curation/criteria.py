@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptlib.curation.diversity import diversity_beside
-from promptlib.curation.likeness import blocks, near_pairs
+from promptlib.curation.likeness import NEAR_DUPLICATE, blocks, group_twins, near_pairs
 from promptlib.curation.sample import Sample
+from promptlib.example import output_text
 from promptlib.intervals import Estimate, wilson
 
 Floats = NDArray[np.float32]
@@ -22,6 +23,10 @@ Grade = Literal["good", "fair", "bad"]
 RESAMPLES = 200
 SEPARATION_ROWS = 1_000
 """Rows of each side that a classifier is asked to tell apart."""
+LEAST = 20
+"""Rows of a side, near copies counting once, below which nothing is told apart."""
+EQUAL = 0.9999
+"""The cosine of texts that are the same but for rounding."""
 EASY_K = 8
 """Rows of a store that a query reaches."""
 
@@ -74,12 +79,12 @@ def representative(sample: Sample, log: Floats | None) -> Criterion:
     """Ask a classifier to tell rows from queries: the less it can, the more alike they are."""
     told = "good below .60, bad above .75 (AUC of rows against queries)"
     meaning = "how well a classifier tells the store's inputs from real queries; .5 is not at all"
-    if log is None or len(log) < 20 or len(sample) < 20:
+    score = None if log is None else separation(sample.vectors, log)
+    if log is None or score is None:
         return Criterion(
             "representative", meaning, None, None, told,
-            missing="at least 20 real queries and 20 rows: --queries LOG.jsonl",
+            missing=f"at least {LEAST} different queries and rows: --queries LOG.jsonl",
         )  # fmt: skip
-    score = separation(sample.vectors, log)
     own = _nearest(sample.vectors, sample.vectors, apart=True)
     uncovered = _nearest(log, sample.vectors) < np.percentile(own, 5)
     return Criterion(
@@ -113,7 +118,7 @@ def balanced(sample: Sample) -> Criterion:
     meaning = "effective number of classes as a share of all"
     codes = sample.codes[sample.codes >= 0]
     sizes = np.bincount(codes, minlength=len(sample.labels))
-    if len(sample.labels) < 2:
+    if len(sample.labels) < 2 or not len(codes):
         missing = "labels of two or more classes"
         return Criterion("balanced", meaning, None, None, told, missing=missing)
     rng = np.random.default_rng(0)
@@ -132,27 +137,36 @@ def balanced(sample: Sample) -> Criterion:
 
 
 def consistent(sample: Sample, suspected: NDArray[np.bool_] | None) -> Criterion:
-    """Look for near copies of each other that have different answers."""
+    """Look for near copies of each other that have different answers.
+
+    Rows whose label is doubtful are among those to look at.
+    """
     told = "good up to 1 %, bad from 3 %"
     meaning = "share of pairs of near copies whose answers differ"
-    answers = _answers(sample)
-    pairs = near_pairs(sample.vectors)
-    if sample.labels:
-        pairs = pairs[(answers[pairs] >= 0).all(axis=1)]
-    else:  # texts that are generated differ without being wrong; the same input twice isn't
-        pairs = near_pairs(sample.vectors, 0.9999)
-    clash = answers[pairs[:, 0]] != answers[pairs[:, 1]]
-    beside = {"pairs": float(len(pairs))}
+    answers, known = _answers(sample), sample.codes >= 0
+    # Texts that are generated differ without being wrong; for the same input twice they shouldn't.
+    least = NEAR_DUPLICATE if sample.labels else EQUAL
+    pairs, clashes, marked = 0, 0, np.zeros(len(sample), bool)
+    for part in near_pairs(sample.vectors, least):
+        if sample.labels:
+            part = part[known[part].all(axis=1)]
+        clash = answers[part[:, 0]] != answers[part[:, 1]]
+        pairs, clashes = pairs + len(part), clashes + int(clash.sum())
+        marked[part[clash].ravel()] = True
+    beside = {"pairs": float(pairs)}
     if suspected is not None:
-        beside["suspected_labels"] = float(suspected.mean())
-    if not len(pairs):
+        beside["suspected_labels"] = float(suspected.sum() / max(1, known.sum()))
+        marked |= suspected
+    if not pairs:
         missing = "no two rows are near copies"
-        return Criterion("consistent", meaning, None, None, told, beside=beside, missing=missing)
-    rate = wilson(int(clash.sum()), len(pairs))
-    rows = np.unique(pairs[clash])
+        return Criterion(
+            "consistent", meaning, None, None, told, affected=sample.ids(marked), beside=beside,
+            missing=missing,
+        )  # fmt: skip
+    rate = wilson(clashes, pairs)
     return Criterion(
         "consistent", meaning, rate, _grade(-rate.value, -0.01, -0.03), told,
-        affected=sample.ids(rows), beside=beside,
+        affected=sample.ids(marked), beside=beside,
     )  # fmt: skip
 
 
@@ -178,17 +192,21 @@ def relevant(sample: Sample, log: Floats | None) -> Criterion:
     )  # fmt: skip
 
 
-def separation(first: Floats, second: Floats, seed: int = 0) -> Estimate:
+def separation(first: Floats, second: Floats, seed: int = 0) -> Estimate | None:
     """Measure how well a classifier tells two samples apart: five-fold AUC, with its interval.
 
-    A classifier two-sample test (Lopez-Paz & Oquab 2017); .5 is chance.
+    A classifier two-sample test (Lopez-Paz & Oquab 2017); .5 is chance. None where a side has too
+    few rows, near copies counting once.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import cross_val_predict
 
     rng = np.random.default_rng(seed)
-    parts = [rows[rng.permutation(len(rows))[:SEPARATION_ROWS]] for rows in (first, second)]
+    drawn = (rows[rng.permutation(len(rows))[:SEPARATION_ROWS]] for rows in (first, second))
+    parts = list(map(_thinned, drawn))
+    if min(map(len, parts)) < LEAST:
+        return None
     vectors = np.concatenate(parts)
     side = np.repeat([0, 1], [len(part) for part in parts])
     model = LogisticRegression(C=10, max_iter=300, class_weight="balanced")
@@ -200,6 +218,11 @@ def separation(first: Floats, second: Floats, seed: int = 0) -> Estimate:
     variance = value * (1 - value) + (n - 1) * (one - value**2) + (m - 1) * (two - value**2)
     half = 1.96 * (max(0.0, variance) / (n * m)) ** 0.5
     return Estimate(value, max(0.0, value - half), min(1.0, value + half))
+
+
+def _thinned(rows: Floats) -> Floats:
+    """Keep one of near copies: on both sides of a fold they would be told by heart."""
+    return rows[np.unique(group_twins(rows), return_index=True)[1]]
 
 
 def _nearest(asked: Floats, rows: Floats, *, apart: bool = False) -> Floats:
@@ -217,7 +240,7 @@ def _answers(sample: Sample) -> NDArray[np.int64]:
     """Number the rows' labels, or in a store without labels their outputs."""
     if sample.labels:
         return sample.codes
-    texts = [str(example.output) for example in sample.examples]
+    texts = [output_text(example.output) for example in sample.examples]
     codes: NDArray[np.int64] = np.unique(texts, return_inverse=True)[1]
     return codes
 

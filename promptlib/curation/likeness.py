@@ -25,22 +25,31 @@ def blocks(vectors: Floats, others: Floats | None = None) -> Iterator[tuple[int,
         yield start, vectors[start : start + BLOCK] @ others.T
 
 
-def near_pairs(vectors: Floats, least: float = NEAR_DUPLICATE) -> Pairs:
-    """Find the pairs of rows (i < j) that are near copies, (pairs, 2)."""
-    found = []
+def near_pairs(vectors: Floats, least: float = NEAR_DUPLICATE) -> Iterator[Pairs]:
+    """Go through the pairs of rows (i < j) that are near copies, some at a time: (pairs, 2)."""
     for start, cosine in blocks(vectors):
         first, second = np.nonzero(cosine >= least)
         first = first + start
-        found.append(np.stack([first, second], axis=1)[first < second])
-    return np.concatenate(found) if found else np.zeros((0, 2), np.int64)
+        yield np.stack([first, second], axis=1)[first < second]
 
 
 def group_twins(vectors: Floats, least: float = NEAR_DUPLICATE) -> Codes:
     """Number the groups of rows that are linked by near copies, (n,)."""
+    groups = np.arange(len(vectors))
+    for pairs in near_pairs(vectors, least):
+        if len(pairs):
+            groups = _joined(groups, pairs)
+    found: Codes = np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    return found
+
+
+def _joined(groups: Codes, pairs: Pairs) -> Codes:
+    """Join the groups that pairs link: only groups are kept, however many pairs there are."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    pairs, count = near_pairs(vectors, least), len(vectors)
-    links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    groups: Codes = connected_components(links, directed=False)[1].astype(np.int64)
-    return groups
+    count = len(groups)
+    rows, columns = groups[pairs[:, 0]], groups[pairs[:, 1]]
+    links = coo_matrix((np.ones(len(pairs), np.int8), (rows, columns)), shape=(count, count))
+    joined: Codes = connected_components(links, directed=False)[1][groups].astype(np.int64)
+    return joined

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from promptlib.curation.likeness import group_twins
+from promptlib.curation.likeness import NEAR_DUPLICATE, blocks, group_twins
 from promptlib.example import Example
 from promptlib.index.candidates import Candidates
-from promptlib.index.state import State
+from promptlib.index.state import Mask, State
 from promptlib.index.vector import ExampleIndex
 
 Floats = NDArray[np.float32]
@@ -58,10 +58,11 @@ class Sample:
 
 
 def read_sample(
-    index: ExampleIndex, state: State, connection: Connection, most: int, seed: int = 0
-) -> Sample:
-    """Draw at most so many of the rows that prompts may show."""
-    alive = np.flatnonzero(state.alive)
+    index: ExampleIndex, state: State, connection: Connection, most: int, seed: int = 0,
+    allowed: Mask | None = None,
+) -> Sample:  # fmt: skip
+    """Draw at most so many of the rows that prompts may show, or of those allowed."""
+    alive = np.flatnonzero(state.alive if allowed is None else state.alive & allowed)
     drawn = state.draw(alive, min(most, len(alive)), seed)
     found = state.scored(drawn, np.zeros(index.embedder.dim, np.float32))
     order = {position: at for at, position in enumerate(found.positions.tolist())}
@@ -74,6 +75,16 @@ def read_sample(
         examples=_read(index, found.keys.tolist(), connection),
         rows=len(alive),
     )
+
+
+def near_copies(state: State, vectors: Floats) -> frozenset[str]:
+    """Find the ids of all rows of a store that are near copies of any of these vectors."""
+    alive = np.flatnonzero(state.alive)
+    found = state.scored(alive, np.zeros(vectors.shape[1], np.float32))
+    near = np.zeros(len(found), bool)
+    for start, cosine in blocks(found.vectors.astype(np.float32), vectors):
+        near[start : start + len(cosine)] = (cosine >= NEAR_DUPLICATE).any(axis=1)
+    return frozenset(found.ids[near].tolist())
 
 
 def _read(index: ExampleIndex, keys: list[int], connection: Connection) -> list[Example]:

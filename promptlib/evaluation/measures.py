@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from promptlib.example import output_text
 from promptlib.index.lexical import words_of
 from promptlib.selection.pool import TEMPERATURE
-from promptlib.text import canonical_json
 
 MEASURES: Mapping[str, str] = {
     "label_hit": "share of queries whose own label is among the examples",
@@ -69,7 +69,7 @@ def measure(shown: Shown) -> dict[str, float]:
         if possible := min(shown.k, shown.classes):
             found["label_coverage"] = len({*shown.labels} - {None}) / possible
     elif shown.output is not None:
-        mine, others = _text(shown.output), map(_text, shown.outputs)
+        mine, others = output_text(shown.output), map(output_text, shown.outputs)
         found["output_similarity"] = max((overlap(mine, other) for other in others), default=0.0)
     if total := shown.all_words.sum():
         covered = shown.words.max(axis=0, initial=0) > 0
@@ -99,10 +99,6 @@ def overlap(one: str, other: str) -> float:
     first, second = Counter(words_of(one)), Counter(words_of(other))
     shared = (first & second).total()
     return 2 * shared / (first.total() + second.total()) if shared else 0.0
-
-
-def _text(output: Any) -> str:
-    return output if isinstance(output, str) else canonical_json(output)
 
 
 def _ndcg(hits: NDArray[np.float64], possible: int) -> float:

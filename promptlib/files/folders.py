@@ -20,10 +20,21 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     try:
         work.mkdir(parents=True)
         yield work
-        aside = work.with_suffix(".old")
         if folder.exists():
-            os.replace(folder, aside)
-        os.replace(work, folder)
-        shutil.rmtree(aside, ignore_errors=True)
+            _exchange(folder, work)
+        else:
+            os.replace(work, folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _exchange(folder: Path, work: Path) -> None:
+    """Put a folder in another's place, or leave that as it was."""
+    aside = work.with_name(f"{work.name}.old")  # work's name is nobody else's, so this isn't
+    os.replace(folder, aside)
+    try:
+        os.replace(work, folder)
+    except OSError:
+        os.replace(aside, folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)

@@ -27,8 +27,8 @@ def row_problems(
         if not row.text.strip():
             yield "has no text"
         return
-    if form == "dpo" and not row.rejected:
-        yield "has no corrected answer to prefer this one over"
+    if form == "dpo" and (not row.rejected or [*row.rejected] == [*row.answer]):
+        yield "has no other answer to prefer this one over"
     if form == "alpaca":
         yield from (f"{key} is empty" for key in ("instruction", "output") if not made[key].strip())
         if any(message["role"] not in ("user", "system", "developer") for message in row.prompt):

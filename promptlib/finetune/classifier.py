@@ -41,7 +41,10 @@ class Reliability:
 
 @dataclass(frozen=True)
 class ClassifierReport:
-    """How well a classifier did on rows that it hadn't seen: five-fold, near copies held apart."""
+    """How well a classifier did on rows that it hadn't seen: five-fold, near copies held apart.
+
+    Only the temperature of its confidence was fitted on these very answers.
+    """
 
     rows: int
     accuracy: Estimate
@@ -102,16 +105,22 @@ class Classifier:
         folder = Path(folder).resolve()
         if folder.exists():
             raise ConfigError(f"{folder} is there already; name a new folder")
-        with whole_folder(folder) as work:
-            np.savez(work / HEAD, weights=self.probe.weights, bias=self.probe.bias)
-            facts = {
-                "format": FORMAT, "promptlib": __version__, "store": self.store,
-                "labels": self.labels, "temperature": self.temperature,
-                "embedder": self.fingerprint, "sha256": file_sha256(work / HEAD),
-                "report": self.report.to_dict(),
-            }  # fmt: skip
-            text = json.dumps(facts, ensure_ascii=False, indent=2) + "\n"
-            (work / FACTS).write_text(text, encoding="utf-8")
+        try:
+            with whole_folder(folder) as work:
+                self._write(work)
+        except OSError as error:
+            raise ConfigError(f"can't write {folder}: {error.strerror or error}") from None
+
+    def _write(self, work: Path) -> None:
+        np.savez(work / HEAD, weights=self.probe.weights, bias=self.probe.bias)
+        facts = {
+            "format": FORMAT, "promptlib": __version__, "store": self.store,
+            "labels": self.labels, "temperature": self.temperature,
+            "embedder": self.fingerprint, "sha256": file_sha256(work / HEAD),
+            "report": self.report.to_dict(),
+        }  # fmt: skip
+        text = json.dumps(facts, ensure_ascii=False, indent=2) + "\n"
+        (work / FACTS).write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path | str) -> Classifier:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sqlalchemy import Connection
 
 from promptlib.curation.history import read_history
-from promptlib.curation.sample import Sample, read_sample
+from promptlib.curation.sample import Sample, near_copies, read_sample
 from promptlib.errors import ConfigError, ExportError, did_you_mean
 from promptlib.example import retrieval_text
 from promptlib.files.folders import whole_folder
@@ -20,8 +22,10 @@ from promptlib.finetune.formats import FORMATS
 from promptlib.finetune.providers import Provider, providers
 from promptlib.finetune.rows import Messages, TrainingRow, Unfit, answer_messages, render_rows
 from promptlib.finetune.splits import SPLITS, split_rows
+from promptlib.index.state import Mask, State
 from promptlib.index.vector import ExampleIndex
 from promptlib.project import Project
+from promptlib.settings import resolve_settings
 from promptlib.templating.template import Template
 from promptlib.text import file_sha256
 
@@ -95,8 +99,9 @@ def export_rows(
     index = project.index(store)
     with index.store.database.read() as connection:
         state = index.refresh(connection)
+        allowed = _allowed(project, index, state, connection, loaded)
         most = options.sample or len(state)
-        sample = read_sample(index, state, connection, most, options.seed)
+        sample = read_sample(index, state, connection, most, options.seed, allowed)
         corrected = _rejected(index, sample) if options.form == "dpo" else {}
         if options.form == "dpo":
             sample = sample.at([at for at, e in enumerate(sample.examples) if e.id in corrected])
@@ -106,9 +111,10 @@ def export_rows(
         splits = _split_of(sample, options.seed)
         found: list[TrainingRow | Unfit] = _plain_rows(index, sample)
         if loaded is not None:
-            unseen = frozenset(id for id, split in splits.items() if split != "train")
+            held_out = [splits[id] != "train" for id in sample.found.ids.tolist()]
+            unseen = near_copies(state, sample.vectors[held_out])
             rendering = render_rows(
-                project, index, state, connection, sample, loaded, inputs or {},
+                project, index, state, connection, sample, loaded, inputs or {}, allowed,
                 hidden=unseen if options.with_examples else None,
                 report=project.reporting("rendering rows"),
             )  # fmt: skip
@@ -121,14 +127,17 @@ def export_rows(
         template=loaded.name if loaded else None, hash=loaded.hash if loaded else None,
         with_examples=options.with_examples, provider=options.provider, seed=options.seed,
     )  # fmt: skip
-    with whole_folder(folder) as work:
-        files = {
-            split: write_rows(work, split, options.form, part) for split, part in parts.items()
-        }
-        if problems := list(file_problems(parts, files, provider)):
-            raise ExportError(problems)
-        export = _described(folder, options, parts, unfit, files)
-        write_about(work, export.to_dict(), about)
+    try:
+        with whole_folder(folder) as work:
+            files = {
+                split: write_rows(work, split, options.form, part) for split, part in parts.items()
+            }
+            if problems := list(file_problems(parts, files, provider)):
+                raise ExportError(problems)
+            export = _described(folder, options, parts, unfit, files)
+            write_about(work, export.to_dict(), about)
+    except OSError as error:
+        raise ConfigError(f"can't write {folder}: {error.strerror or error}") from None
     return export
 
 
@@ -170,8 +179,12 @@ def _provider(options: ExportOptions) -> Provider | None:
         raise ConfigError(
             f"no provider {options.provider!r}; {did_you_mean(options.provider, names)}"
         )
+    today = datetime.now(UTC).date()
+    if not found.is_open(today):
+        raise ConfigError(f"{found.name} has taken no new jobs since {found.ends}")
     if options.form not in found.formats:
-        raise ConfigError(f"{found.name} reads {', '.join(found.formats)}, not {options.form}")
+        formats = ", ".join(found.formats) or "a format of its own"
+        raise ConfigError(f"{found.name} reads {formats}, not {options.form}")
     return found
 
 
@@ -188,6 +201,20 @@ def _template(
             f"no template names store {store!r}: say which renders it, with --template"
         )
     return project.registry.get(found)
+
+
+def _allowed(
+    project: Project, index: ExampleIndex, state: State, connection: Connection,
+    template: Template | None,
+) -> Mask:  # fmt: skip
+    """Mark the rows that prompts of the template may show."""
+    if template is None:
+        return state.alive
+    where = resolve_settings(
+        template.front, {}, model=project.config.model, encoding=project.config.encoding,
+        root=project.root,
+    ).where  # fmt: skip
+    return index.allowed(state, connection, where) if where else state.alive
 
 
 def _split_of(sample: Sample, seed: int) -> dict[str, str]:
@@ -211,12 +238,14 @@ def _plain_rows(index: ExampleIndex, sample: Sample) -> list[TrainingRow | Unfit
 
 def _rejected(index: ExampleIndex, sample: Sample) -> dict[str, Messages]:
     """Find the answers that people have replaced, by the row's id."""
-    there = {example.id for example in sample.examples}
-    return {
-        each.id: answer_messages(each.rejected)
-        for each in read_history(index.store).corrections
-        if each.id in there
-    }
+    there = {example.id: example for example in sample.examples}
+    found = {}
+    for each in read_history(index.store).corrections:
+        row = there.get(each.id)
+        # What was edited further since is no pair any more.
+        if row is not None and (row.input, row.output) == (each.input, each.chosen):
+            found[each.id] = answer_messages(each.rejected)
+    return found
 
 
 def _described(

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def write_about(folder: Path, export: Mapping[str, Any], about: About) -> None:
         loader=FileSystemLoader(FILE.parent), trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True,
     )  # fmt: skip
-    offers = [offer for offer in providers() if export["form"] in offer.formats]
+    today = datetime.now(UTC).date()
+    offers = [o for o in providers() if export["form"] in o.formats and o.is_open(today)]
     readme = environment.get_template("README.md.j2").render(
         export=export, about=about, offers=offers
     )

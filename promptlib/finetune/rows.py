@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection
 
 from promptlib.curation.sample import Sample
@@ -15,7 +14,7 @@ from promptlib.errors import PromptlibError
 from promptlib.evaluation.evaluating import Evaluator
 from promptlib.evaluation.questions import Question, Questions, question_inputs
 from promptlib.example import retrieval_text
-from promptlib.index.state import State
+from promptlib.index.state import Mask, State
 from promptlib.index.vector import ExampleIndex
 from promptlib.project import Project
 from promptlib.request import Request, make_request
@@ -56,8 +55,8 @@ class Unfit:
 
 def render_rows(
     project: Project, index: ExampleIndex, state: State, connection: Connection, sample: Sample,
-    template: Template, inputs: Mapping[str, Any], *, hidden: frozenset[str] | None = None,
-    report: Progress | None = None,
+    template: Template, inputs: Mapping[str, Any], allowed: Mask, *,
+    hidden: frozenset[str] | None = None, report: Progress | None = None,
 ) -> Iterator[TrainingRow | Unfit]:  # fmt: skip
     """Render rows as `build(k=0, exclude_self=True)` does, each with its output as answer.
 
@@ -75,7 +74,7 @@ def render_rows(
     if not asked:
         return
     evaluator = Evaluator(
-        index, state, connection, np.ones(len(state.alive), np.bool_),
+        index, state, connection, allowed,
         Questions([question for question, _ in asked], "rows", hidden or frozenset()),
         [request for _, request in asked], asked[0][1].settings, project.embedder,
     )  # fmt: skip

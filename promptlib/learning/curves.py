@@ -96,21 +96,19 @@ def measure_curve(
     """
     while sizes > FEWEST_SIZES and _least(len(groups), sizes) < LEAST_TRAIN:
         sizes -= 1
-    right: list[list[NDArray[Any]]] = []
-    steps: list[int] = []
-    for seed in range(seeds):
-        train, test = _split(groups, np.random.default_rng(seed))
-        steps = [len(train) >> halvings for halvings in reversed(range(sizes))]
-        if steps[0] < LEAST_TRAIN or len(test) < LEAST_TRAIN:
-            return None
-        right.append([])
-        for done, size in enumerate(steps, start=seed * sizes + 1):
-            right[-1].append(learner(train[:size], test))
+    parts = [_split(groups, np.random.default_rng(seed)) for seed in range(seeds)]
+    room = min(len(train) for train, _ in parts)
+    tested = min(len(test) for _, test in parts)
+    steps = [room >> halvings for halvings in reversed(range(sizes))]
+    if steps[0] < LEAST_TRAIN or tested < LEAST_TRAIN:
+        return None
+    right = np.empty((seeds, sizes, tested))
+    for seed, (train, test) in enumerate(parts):
+        for at, size in enumerate(steps):
+            right[seed, at] = learner(train[:size], test[:tested])
             if report is not None:
-                report(done, seeds * sizes)
-    tested = min(len(rows[0]) for rows in right)
-    answers = np.array([[row[:tested] for row in rows] for rows in right], dtype=np.float64)
-    return _curve(name, np.array(steps), answers, len(groups))
+                report(seed * sizes + at + 1, seeds * sizes)
+    return _curve(name, np.array(steps), right, len(groups))
 
 
 def _least(rows: int, sizes: int) -> int:
@@ -145,10 +143,14 @@ def fit_power_law(sizes: Floats, accuracies: Floats) -> tuple[Floats, Floats, Fl
 def _split(groups: Codes, rng: np.random.Generator) -> tuple[Codes, Codes]:
     """Draw training and test rows, in random order, each group on one side."""
     wanted = min(TEST_ROWS, max(1, int(TEST_SHARE * len(groups))))
+    sizes = np.bincount(groups).tolist()
+    taken, room = [], wanted
+    for group in rng.permutation(len(sizes)).tolist():
+        if sizes[group] <= room:  # those too large for the test train
+            taken.append(group)
+            room -= sizes[group]
     order = rng.permutation(len(groups))
-    numbers = groups[order]
-    drawn = np.unique(numbers[:wanted])
-    is_test = np.isin(numbers, drawn)
+    is_test = np.isin(groups[order], taken)
     return order[~is_test], order[is_test]
 
 

@@ -99,6 +99,7 @@ def folds(codes: Codes, groups: Codes, count: int = FOLDS, seed: int = 0) -> Ite
         warnings.simplefilter("ignore")
         try:
             splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-            yield from list(splitter.split(codes, codes, groups))
+            found = list(splitter.split(codes, codes, groups))
         except ValueError:  # every class is that small
-            yield from GroupKFold(count).split(codes, codes, groups)
+            found = list(GroupKFold(count).split(codes, codes, groups))
+    yield from found
