@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from click.testing import CliRunner, Result
 import promptlib
 from cli.main import cli
 from promptlib.advice.gates import answers
+from promptlib.advice.language import language_facts
+from promptlib.advice.outcomes import Outcome, outcome_facts, query_facts
 from promptlib.advice.profile import STARTER, read_profile
-from promptlib.advice.telling import usage_facts
 from promptlib.errors import BadExamplesError, ConfigError
 from promptlib.example import Example
 from promptlib.project import Project
+from promptlib.usage import Counts, Key
 from tests.conftest import write_rows
 
 
@@ -137,21 +140,94 @@ def test_a_corpus_is_counted_once(project: Project, root: Path, tmp_path: Path) 
 
 
 def test_counted_usage_comes_before_the_profile(root: Path) -> None:
-    with promptlib.open(root, usage=True) as project:
-        for number in range(25):
-            prompt = project.build("tickets/route", f"card {number}")
-            project.record_outcome(prompt, correct=number % 5 > 0)
-        facts = usage_facts(project, "tickets", "tickets/route")
-        assert facts["traffic"].value == 25 and facts["accuracy"].value == 0.8
-        advice = promptlib.advise(
-            project, "tickets", quick=True,
-            profile=read_profile(None, ["traffic=9", "accuracy=0.99", "target=0.9"]),
+    def key(days_ago: int, **changes: Any) -> Key:
+        day = (datetime.now(UTC) - timedelta(days=days_ago)).date().isoformat()
+        return Key(day, "tickets/route", "tickets", "gpt-4o-mini", 4)._replace(**changes)
+
+    def asked(told: list[str], what_if: list[str]) -> promptlib.Advice:
+        return promptlib.advise(
+            project, "tickets", quick=True, profile=read_profile(None, told),
+            what_if=read_profile(None, what_if),
         )  # fmt: skip
-        assert advice.facts["traffic"].value == 25 and advice.facts["accuracy"].value == 0.8
-        what_if = promptlib.advise(
-            project, "tickets", quick=True, what_if=read_profile(None, ["traffic=9"])
-        )
-        assert what_if.facts["traffic"].value == 9
+
+    told = ["traffic=9", "accuracy=0.99", "target=0.9"]
+    with promptlib.open(root) as project:
+        project.ledger._write({key(0): Counts(5, 500)})
+        few = asked(told, [])
+        assert few.facts["traffic"].value == 9 and few.facts["prompt_tokens"].value < 100
+        project.ledger._write({
+            key(10): Counts(900, 180_000, 9_000, 80, 20), key(2): Counts(100, 20_000, 1_000),
+            key(2, model="our-own", k=0): Counts(0, 0, 0, 60, 0),
+        })  # fmt: skip
+        advice = asked(told, [])
+        assert advice.facts["traffic"].value == 100 and advice.facts["accuracy"].value == 0.8
+        assert advice.facts["prompt_tokens"].value == pytest.approx(200, rel=0.01)
+        assert "zero_shot" not in advice.facts, "another model's answers"
+        assert asked(told, ["traffic=9"]).facts["traffic"].value == 9
+
+
+def test_another_model_has_prices_of_its_own(project: Project) -> None:
+    told = read_profile(None, ["input_price=7", "prices_as_of=2026-01-31"])
+    own = promptlib.advise(project, "tickets", quick=True, profile=told)
+    assert own.facts["input_price"].note.endswith("looked up on 2026-01-31")
+    other = promptlib.advise(
+        project, "tickets", quick=True, profile=told,
+        what_if=read_profile(None, ["model=gpt-4o", "output_price=3"]),
+    )  # fmt: skip
+    assert "gpt-4o at openai" in other.facts["input_price"].note
+    assert other.facts["output_price"].note == ""
+
+
+def test_few_errors_and_errors_of_no_kind_say_nothing() -> None:
+    right = [Outcome(correct=True)] * 999
+    assert "wrong_facts" not in outcome_facts([*right, Outcome(correct=False, kind="knowledge")])
+    silent = [Outcome(correct=False)] * 40 + [Outcome(correct=False, trained=True, kind="format")]
+    assert "invalid_outputs" not in outcome_facts([*right, *silent])
+    told = [Outcome(correct=False, kind="format")] * 30 + [Outcome(correct=False)] * 30
+    assert outcome_facts([*right, *told])["invalid_outputs"].value == pytest.approx(60 / 1_059)
+
+
+@pytest.mark.parametrize(
+    ("query", "dated"),
+    [
+        ("what changed in 2026?", True), ("is v2 out", True), ("does 3.12.1 work", True),
+        ("on 12.03.2026", True), ("the latest rate", True), ("I paid 12.99 twice", False),
+        ("open 24/7", False), ("charged 3.50 extra", False), ("my currency", False),
+    ],
+)  # fmt: skip
+def test_queries_about_dates(query: str, dated: bool) -> None:
+    assert query_facts([query] * 20, ["no date"])["dated_queries"].value == float(dated)
+
+
+def test_texts_without_spaces_have_no_fertility() -> None:
+    chinese = ["我想知道我的银行卡什么时候能够寄到家里来谢谢"] * 30
+    assert "fertility" not in language_facts(chinese, len, declared="", spoken=None)
+
+
+def test_one_row_alone_is_shown(project: Project, root: Path) -> None:
+    project.create_store("alone").add(Example("only", "row"))
+    done = run(root, "advise", "alone", "--quick")
+    assert done.exit_code == 0 and "inf" not in done.stdout
+
+
+def test_one_label_among_many_rows(project: Project, root: Path) -> None:
+    rows = [Example(f"w{n} v{n}", f"text {n}", label="only" if n == 0 else None) for n in range(40)]
+    project.create_store("odd").add(*rows)
+    assert advised(root, "odd")["recommendation"] in answers()
+
+
+def test_a_row_longer_than_the_budget_is_passed_over(project: Project, root: Path) -> None:
+    project.store("tickets").add(Example("long " * 2_000, "card_lost"))
+    found = advised(root, "tickets", "--quick")
+    assert found["facts"]["prompt_tokens"]["value"] < 300
+
+
+def test_copies_do_not_make_a_store_larger(project: Project) -> None:
+    rows = [Example(f"word{n} thing{n}", "ab"[n % 2], label="ab"[n % 2], id=f"{n}-{m}")
+            for n in range(8) for m in range(10)]  # fmt: skip
+    project.create_store("copied").add(*rows)
+    facts = promptlib.advise(project, "copied", quick=True).facts
+    assert facts["effective_rows"].value == 8 and facts["class_median"].value == 4
 
 
 def test_why_prints_the_path(project: Project, root: Path) -> None:
