@@ -16,6 +16,7 @@ from promptlib.curation.likeness import NEAR_DUPLICATE, blocks, group_twins, nea
 from promptlib.curation.sample import Sample
 from promptlib.example import output_text
 from promptlib.intervals import Estimate, wilson
+from promptlib.threads import one_thread
 
 Floats = NDArray[np.float32]
 Grade = Literal["good", "fair", "bad"]
@@ -210,7 +211,8 @@ def separation(first: Floats, second: Floats, seed: int = 0) -> Estimate | None:
     vectors = np.concatenate(parts)
     side = np.repeat([0, 1], [len(part) for part in parts])
     model = LogisticRegression(C=10, max_iter=300, class_weight="balanced")
-    scores = cross_val_predict(model, vectors, side, cv=5, method="decision_function")
+    with one_thread():
+        scores = cross_val_predict(model, vectors, side, cv=5, method="decision_function")
     value = float(roc_auc_score(side, scores))
     # Hanley & McNeil 1982.
     one, two = value / (2 - value), 2 * value**2 / (1 + value)

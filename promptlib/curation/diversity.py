@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptlib.intervals import Estimate, mean_of
+from promptlib.threads import one_thread
 
 Floats = NDArray[np.float32]
 
@@ -37,5 +38,6 @@ def diversity_beside(vectors: Floats, general: Floats, seed: int = 0) -> Estimat
     def draw(rows: Floats) -> float:
         return vendi_score(rows[rng.choice(len(rows), count, replace=False)])
 
-    ratios = np.array([draw(vectors) / draw(general) for _ in range(DRAWS)])
+    with one_thread():
+        ratios = np.array([draw(vectors) / draw(general) for _ in range(DRAWS)])
     return mean_of(ratios)

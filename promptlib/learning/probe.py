@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from promptlib.threads import one_thread
+
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int64]
 Shares = NDArray[np.float64]
@@ -54,7 +56,7 @@ def fit_probe(vectors: Floats, codes: Codes, *, classes: int, strength: float = 
     if len(present) == 1:
         bias[present] = 0
         return Probe(weights, bias)
-    with warnings.catch_warnings():  # few rows of many classes are what curves begin with
+    with one_thread(), warnings.catch_warnings():  # few rows of many classes begin a curve
         warnings.simplefilter("ignore")
         model = LogisticRegression(C=strength, max_iter=300).fit(vectors, codes)
     if len(present) == 2:  # one row of weights, for the second class
