@@ -98,14 +98,15 @@ def advise(
         print_json(advice.to_dict())
     else:
         _print_advice(advice, why)
-    for note in advice.notes:
-        say(f"note: {note}")
 
 
 def _write_starter() -> None:
     from promptlib.advice.profile import STARTER
+    from promptlib.config import BUNDLE_FACTS
 
     file = Path("usage.toml")
+    if any((folder / BUNDLE_FACTS).is_file() for folder in file.absolute().parents):
+        raise click.ClickException("this is a bundle, which nothing may be added to")
     if file.exists():
         raise click.ClickException("usage.toml is there already; it is left as it is")
     file.write_text(STARTER.read_text(encoding="utf-8"), encoding="utf-8")
@@ -132,9 +133,10 @@ def _print_advice(advice: Advice, why: bool) -> None:
             click.echo(f"  {line}")
     _section("What is not known")
     print_table(*showing.missing_table(advice), free="how to supply it")
+    _section("What it costs")
     if advice.economics.routes:
-        _section("What it costs")
         print_table(*showing.cost_table(advice.economics))
+    if advice.economics:
         for line in showing.cost_notes(advice.economics):
             click.echo(f"  {line}")
     if advice.curves:

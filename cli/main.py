@@ -58,6 +58,10 @@ class PromptlibGroup(click.Group):
                 return result
         except PromptlibError as error:
             raise click.ClickException(str(error)) from error
+        except AssertionError as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # SQLAlchemy, taken by surprise
+                raise click.Abort from None
+            raise
         except BrokenPipeError:
             raise  # whoever reads has seen enough; click ends quietly
         except OSError as error:

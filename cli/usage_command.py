@@ -8,7 +8,7 @@ from .output import json_option, open_project, print_json, print_table, say
 
 
 @click.command()
-@click.option("--days", type=click.IntRange(min=1), help="Only the last so many days.")
+@click.option("--days", type=click.IntRange(min=1, max=36_500), help="Only the last so many days.")
 @json_option
 @click.pass_context
 def usage(ctx: click.Context, days: int | None, as_json: bool) -> None:

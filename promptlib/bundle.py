@@ -34,7 +34,7 @@ from promptlib.project import Project
 from promptlib.store.database import Database
 from promptlib.store.rows import now
 from promptlib.store.store import ExampleStore
-from promptlib.store.tables import changes, embedders, examples, vectors
+from promptlib.store.tables import changes, embedders, examples, usage_counts, vectors
 from promptlib.text import file_sha256
 from promptlib.version import __version__
 
@@ -73,7 +73,7 @@ def make_bundle(project: Project, folder: Path | str, *, replace: bool = False) 
     if folder.exists() and not (replace and (folder / BUNDLE_FACTS).is_file()):
         raise BundleError(f"{folder} is there already" + _how_to_replace(folder))
     try:
-        with whole_folder(folder) as work:
+        with whole_folder(folder, replace=replace) as work:
             made = _fill(project, work)
     except OSError as error:
         raise BundleError(f"can't write {folder}: {error.strerror or error}") from None
@@ -187,6 +187,7 @@ def _copy_stores(project: Project, work: Path, names: list[str]) -> dict[str, in
     fingerprint = project.embedder.fingerprint
     with copy.write() as connection:
         connection.execute(delete(changes))
+        connection.execute(delete(usage_counts))
         unused = (examples.c.status != "approved") | examples.c.deleted
         connection.execute(delete(examples).where(unused))
         mine = select(embedders.c.key).where(embedders.c.fingerprint == fingerprint)

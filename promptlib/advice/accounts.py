@@ -39,6 +39,8 @@ class Economics:
     """Route -> prompts a day from which it is no dearer than demonstrations; None for never."""
     pays_on: date | None
     """The day on which fine-tuning has paid for itself at the present traffic."""
+    latency_of: str
+    """What the times are of: answering, or only reading the prompt."""
     latency_ms: Mapping[str, float]
     """Route -> time to answer, where it is known."""
     missing: Mapping[str, Sequence[str]]
@@ -83,6 +85,7 @@ def economics_of(facts: Facts, currency: str, today: date) -> Economics:
         volumes=volumes if names else {},
         break_even={name: break_even(name, facts, months) for name in comparable},
         pays_on=_pays_on(found, traffic, today),
+        latency_of="read a prompt" if _is_prefill(facts) else "answer",
         latency_ms=_latency(facts),
         missing={
             name: [need for need in needs if need not in facts]
@@ -109,6 +112,10 @@ def _pays_on(found: Sequence[Route], traffic: float | None, today: date) -> date
     saved = shown.total(traffic, 1) - (trained.total(traffic, 1) - trained.upfront)
     days = trained.upfront / saved * DAYS_A_MONTH if saved > 0 else 1e9
     return today + timedelta(days=days) if days < 36_500 else None
+
+
+def _is_prefill(facts: Facts) -> bool:
+    return "latency_ms" in facts and facts["latency_ms"].source == "profile"
 
 
 def _latency(facts: Facts) -> dict[str, float]:

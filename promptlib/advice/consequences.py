@@ -43,8 +43,10 @@ def risks(answer: str, facts: Facts) -> tuple[Risk, ...]:
     )
 
 
-def next_steps(answer: str, store: str, template: str | None) -> tuple[NextStep, ...]:
-    """List what to do about an answer."""
+def next_steps(
+    answer: str, store: str, template: str | None, *, has_profile: bool = False
+) -> tuple[NextStep, ...]:
+    """List what to do about an answer; whoever has a profile isn't told to make one."""
     words = {
         "store": store,
         "target": template or f"--store {store}",
@@ -53,5 +55,5 @@ def next_steps(answer: str, store: str, template: str | None) -> tuple[NextStep,
     return tuple(
         NextStep(row["says"].format(**words), row["command"].format(**words))
         for row in _rows("step")
-        if answer in row["for"]
+        if answer in row["for"] and not (has_profile and row["command"].endswith("--init"))
     )

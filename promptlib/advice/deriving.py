@@ -154,7 +154,8 @@ def _points(values: list[float]) -> str:
 
 
 def _shifted(fact: Fact, by: float) -> Fact:
-    return replace(fact, value=fact.value + by, low=fact.least + by, high=fact.most + by)
+    note = f"over demonstrations, {100 * by:.0f} points allowed for; {fact.note}".removesuffix("; ")
+    return replace(fact, value=fact.value + by, low=fact.least + by, high=fact.most + by, note=note)
 
 
 def _source(facts: Facts, name: str) -> Source:

@@ -53,7 +53,9 @@ class Factor:
 
     def reached(self, fact: Fact) -> Threshold | None:
         """Find the last threshold that a fact reaches."""
-        return next((t for t in reversed(self.thresholds) if fact.value >= t.at), None)
+        # Of what may be negative, nothing at all isn't a gain.
+        reached = (t for t in reversed(self.thresholds) if fact.value >= t.at and fact.value != 0)
+        return next(reached, None)
 
     def strength(self, fact: Fact) -> str:
         """Say how clearly a fact lies on one side."""

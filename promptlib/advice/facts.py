@@ -63,4 +63,6 @@ def difference(first: Fact, second: Fact, note: str = "") -> Fact:
     down = ((first.value - first.least) ** 2 + (second.most - second.value) ** 2) ** 0.5
     up = ((first.most - first.value) ** 2 + (second.value - second.least) ** 2) ** 0.5
     source = min(first.source, second.source, key=TRUST.__getitem__)
+    if first.low is None and second.low is None:
+        return Fact(value, source, note=note)
     return Fact(value, source, value - down, value + up, note)

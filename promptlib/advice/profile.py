@@ -15,8 +15,11 @@ from promptlib.advice.gates import DATA
 from promptlib.errors import ConfigError, did_you_mean
 from promptlib.validation import Strict, problem_text
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+MOST = 1e12
+"""Larger numbers are slips."""
+
+Positive = Annotated[float, Field(gt=0, le=MOST, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Part = Annotated[float, Field(ge=0, le=1)]
 
@@ -34,7 +37,7 @@ class Profile(Strict):
     prices_as_of: date | None = None
     traffic: Positive | None = None
     target: Share | None = None
-    horizon_months: Positive | None = None
+    horizon_months: Annotated[float, Field(gt=0, le=1200)] | None = None
     model: str | None = None
     trained_model: str | None = None
     languages: list[Annotated[str, Field(pattern="^[a-z]{2}$")]] | None = None
@@ -62,7 +65,7 @@ class Profile(Strict):
     engineer_hours: NotNegative | None = None
     classifier_hours: NotNegative | None = None
     retrain_hours: NotNegative | None = None
-    retrains_per_year: NotNegative | None = None
+    retrains_per_year: Annotated[float, Field(ge=0, le=366)] | None = None
     label_price: NotNegative | None = None
     labels_needed: NotNegative | None = None
     budget: NotNegative | None = None
@@ -96,7 +99,7 @@ def read_profile(path: Path | str | None, settings: Iterable[str] = ()) -> Profi
     if path is not None:
         try:
             values = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except ValueError as error:  # not TOML, not UTF-8, or a number too long to read
             raise ConfigError(f"{path}: not TOML: {error}") from None
         except OSError as error:
             raise ConfigError(f"can't read {path}: {error.strerror}") from None
@@ -120,5 +123,5 @@ def _setting(text: str) -> tuple[str, Any]:
         raise ConfigError(f"--set: no {name!r}; {did_you_mean(name, Profile.model_fields)}")
     try:
         return name, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         return name, value

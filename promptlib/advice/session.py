@@ -163,14 +163,22 @@ def compare(
         raw = told_facts(project, store, template, measured.facts, profile, what_if)
         chosen = what_if if "currency" in what_if.model_fields_set else profile
         found.append(
-            advice_of(store, template, raw, measured, currency=chosen.currency, today=today)
+            advice_of(
+                store,
+                template,
+                raw,
+                measured,
+                currency=chosen.currency,
+                today=today,
+                has_profile=profile != NOTHING_TOLD,
+            )
         )
     return found
 
 
 def advice_of(
     store: str, template: str | None, raw: Facts, measured: Measured, *, currency: str,
-    today: date,
+    today: date, has_profile: bool = False,
 ) -> Advice:  # fmt: skip
     """Make the advice of what is known. Pure."""
     facts = with_break_even(derive(raw))
@@ -198,7 +206,7 @@ def advice_of(
         curves=measured.curves,
         quality=measured.quality,
         risks=risks(gate.answer, facts),
-        next_steps=next_steps(gate.answer, store, template),
+        next_steps=next_steps(gate.answer, store, template, has_profile=has_profile),
         thin_classes=measured.thin_classes,
         facts=facts,
         notes=measured.notes,

@@ -26,6 +26,8 @@ def headline(advice: Advice) -> list[str]:
         f"{advice.store}: {advice.title}, since {advice.because}",
         f"confidence: {advice.confidence}; {known}; prompts were measured {measured}",
     ]
+    if advice.notes:
+        lines.append(f"note: {'; '.join(advice.notes)}")
     if advice.runners_up:
         shares = dict(advice.votes)
         next_best = (
@@ -52,8 +54,15 @@ def missing_table(advice: Advice) -> tuple[list[str], list[list[Any]]]:
     """Give heads and rows of what isn't known; what could change the advice comes first."""
     rows = sorted(advice.missing, key=lambda each: (not each.flip, -each.factor.weight))
     return ["not known", "could change the advice", "how to supply it"], [
-        [each.factor.name, "yes" if each.flip else "", each.factor.supply] for each in rows
+        [each.factor.name, _could_change(each), each.factor.supply] for each in rows
     ]
+
+
+def _could_change(each: Missing) -> str:
+    if each.flip:
+        return "yes"
+    vary = each.factor.vary
+    return "with others" if vary is not None and vary != each.factor.fact else ""
 
 
 def cost_table(economics: Economics) -> tuple[list[str], list[list[Any]]]:
@@ -75,8 +84,12 @@ def cost_table(economics: Economics) -> tuple[list[str], list[list[Any]]]:
 def cost_notes(economics: Economics) -> list[str]:
     """Say what the costs rest on, and what couldn't be worked out."""
     lines = [
-        f"{economics.currency}, totals over {economics.horizon_months:g} months; "
-        + "; ".join(economics.rests_on)
+        "; ".join(
+            [
+                f"{economics.currency}, totals over {economics.horizon_months:g} months",
+                *economics.rests_on,
+            ]
+        )
     ]
     if economics.hit_rate == 0:
         lines.append("what prompts have in common at their start is too short to be cached")
@@ -85,7 +98,7 @@ def cost_notes(economics: Economics) -> list[str]:
     if economics.pays_on is not None:
         lines.append(f"fine-tuning has paid for itself on {economics.pays_on} at this traffic")
     for name, time in economics.latency_ms.items():
-        lines.append(f"time to answer, {NAMES[name]}: {time:,.0f} ms")
+        lines.append(f"time to {economics.latency_of}, {NAMES[name]}: {time:,.0f} ms")
     for name, needs in economics.missing.items():
         lines.append(f"{NAMES[name]}: not known without {', '.join(needs)}")
     return lines
@@ -111,7 +124,7 @@ def curve_notes(curves: Sequence[Curve]) -> list[str]:
     return (unknown if likeness else []) + [
         f"{curve.name}: {curve.shape}; the last doubling brought {curve.doubling.value:+.3f} "
         f"({curve.doubling.low:+.3f} to {curve.doubling.high:+.3f}): more examples "
-        + ("still pay" if curve.pays else "don't clearly pay")
+        + ("still bring a point and more" if curve.pays else "don't clearly bring a point")
         for curve in curves
     ]
 
@@ -123,7 +136,7 @@ def quality_table(advice: Advice) -> tuple[list[str], list[list[Any]]]:
     for each in advice.quality:
         score = each.score
         between = f"{score.low:.3f} to {score.high:.3f}" if score else ""
-        meaning = f"{each.meaning}; {each.thresholds}" if score else f"needs {each.missing}"
+        meaning = f"needs {each.missing}" if each.missing else f"{each.meaning}; {each.thresholds}"
         rows.append([
             each.name, each.grade or "not known", score.value if score else None, between,
             len(each.affected), meaning,

@@ -36,8 +36,10 @@ def told_facts(
     judged = {name: fact for name, fact in measured.items() if fact.source == "outcomes"}
     facts = {**listed, **told, **measured, **counted, **judged, **what_if.facts()}
     facts |= _offers(facts)
-    tried = "accuracy" in facts or "tuned" in facts
-    facts["tried"] = Fact(float(tried), note="outcomes were judged, or settings tuned")
+    tried = facts.get("accuracy") or facts.get("tuned")
+    source = tried.source if tried is not None else "measured"
+    note = "answers were judged, or settings tuned"
+    facts["tried"] = Fact(float(tried is not None), source, note=note)
     return facts
 
 

@@ -158,8 +158,8 @@ def consistent(sample: Sample, suspected: NDArray[np.bool_] | None) -> Criterion
     if suspected is not None:
         beside["suspected_labels"] = float(suspected.sum() / max(1, known.sum()))
         marked |= suspected
-    if not pairs:
-        missing = "no two rows are near copies"
+    if pairs < LEAST:
+        missing = f"{LEAST} pairs of near copies, of which there are {pairs}"
         return Criterion(
             "consistent", meaning, None, None, told, affected=sample.ids(marked), beside=beside,
             missing=missing,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -11,17 +12,20 @@ from pathlib import Path
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """Fill a folder beside the old one, if there is one, then put it in its place.
+def whole_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Fill a folder beside its place, then put it there; with `replace`, in place of an old one.
 
-    Whatever is raised meanwhile leaves things as they were.
+    Whatever is raised meanwhile leaves things as they were. Raises FileExistsError if another
+    process was quicker.
     """
     work = folder.with_name(f"{folder.name}.part-{secrets.token_hex(4)}")
     try:
         work.mkdir(parents=True)
         yield work
-        if folder.exists():
+        if folder.exists() and replace:
             _exchange(folder, work)
+        elif folder.exists():
+            raise FileExistsError(errno.EEXIST, "it is there already", str(folder))
         else:
             os.replace(work, folder)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from promptlib.files.folders import whole_folder
 from promptlib.intervals import Estimate, wilson
 from promptlib.learning.probe import Probe, choose_strength, cross_validated, fit_probe
 from promptlib.project import Project
-from promptlib.text import file_sha256
+from promptlib.text import canonical_json, file_sha256
 from promptlib.version import __version__
 
 FACTS, HEAD = "classifier.json", "head.npz"
@@ -116,9 +117,9 @@ class Classifier:
         facts = {
             "format": FORMAT, "promptlib": __version__, "store": self.store,
             "labels": self.labels, "temperature": self.temperature,
-            "embedder": self.fingerprint, "sha256": file_sha256(work / HEAD),
-            "report": self.report.to_dict(),
+            "embedder": self.fingerprint, "report": self.report.to_dict(),
         }  # fmt: skip
+        facts = {**facts, "sha256": _digest(facts, work / HEAD)}
         text = json.dumps(facts, ensure_ascii=False, indent=2) + "\n"
         (work / FACTS).write_text(text, encoding="utf-8")
 
@@ -130,8 +131,9 @@ class Classifier:
             facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
             if facts["format"] > FORMAT:
                 raise ConfigError(f"{folder} was made by a newer promptlib: upgrade promptlib")
-            if file_sha256(folder / HEAD) != facts["sha256"]:
-                raise ConfigError(f"{folder / HEAD} isn't as it was made")
+            said = facts.pop("sha256")
+            if said != _digest(facts, folder / HEAD):
+                raise ConfigError(f"{folder} isn't as it was made: train it again")
             with np.load(folder / HEAD, allow_pickle=False) as arrays:
                 probe = Probe(arrays["weights"], arrays["bias"])
             return cls(
@@ -142,6 +144,12 @@ class Classifier:
             raise ConfigError(f"{folder} is no classifier: {error.strerror or error}") from None
         except (ValueError, KeyError, TypeError):
             raise ConfigError(f"{folder / FACTS} can't be read: train it again") from None
+
+
+def _digest(facts: Mapping[str, Any], head: Path) -> str:
+    """Hash both files of a classifier."""
+    text = canonical_json(json.loads(json.dumps(facts)))
+    return hashlib.sha256(f"{text}\n{file_sha256(head)}".encode()).hexdigest()
 
 
 def train_classifier(project: Project, store: str) -> Classifier:

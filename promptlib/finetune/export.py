@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from promptlib.curation.history import read_history
 from promptlib.curation.sample import Sample, near_copies, read_sample
 from promptlib.errors import ConfigError, ExportError, did_you_mean
+from promptlib.evaluation.session import PLAIN
 from promptlib.example import retrieval_text
 from promptlib.files.folders import whole_folder
 from promptlib.finetune.checks import divided, file_problems
@@ -26,8 +27,12 @@ from promptlib.index.state import Mask, State
 from promptlib.index.vector import ExampleIndex
 from promptlib.project import Project
 from promptlib.settings import resolve_settings
+from promptlib.templating.registry import TemplateRegistry
 from promptlib.templating.template import Template
 from promptlib.text import file_sha256
+
+MOST_PRICE = 1e6
+"""Per million tokens; larger ones are slips."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,9 @@ class ExportOptions:
             raise ConfigError(f"no format {self.form!r}; {did_you_mean(self.form, FORMATS)}")
         if self.sample is not None and self.sample < 1:
             raise ConfigError(f"sample must be 1 or more, not {self.sample}")
+        price = self.training_price
+        if price is not None and not 0 <= price <= MOST_PRICE:
+            raise ConfigError(f"training_price must be a number from 0 to {MOST_PRICE:,.0f}")
 
 
 @dataclass(frozen=True)
@@ -191,15 +199,13 @@ def _provider(options: ExportOptions) -> Provider | None:
 def _template(
     project: Project, store: str, name: str | None, options: ExportOptions
 ) -> Template | None:
-    if name is not None:
-        return project.registry.get(name)
     if options.form == "setfit":
         return None
+    if name is not None:
+        return project.registry.get(name)
     found = project.template_of(store)
-    if found is None:
-        raise ConfigError(
-            f"no template names store {store!r}: say which renders it, with --template"
-        )
+    if found is None:  # as plain text, as stores are measured that have none
+        return TemplateRegistry(PLAIN).get("plain")
     return project.registry.get(found)
 
 

@@ -83,7 +83,7 @@ def draw_lines(
                 axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15)
         if log_x:
             axes.set_xscale("log")
-        if log_y:
+        if log_y and all(value > 0 for line in lines for value in line.y):
             axes.set_yscale("log")
 
     return _drawn(draw, title=title, x=x, y=y, form=form)
