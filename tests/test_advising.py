@@ -16,6 +16,7 @@ from promptlib.advice.gates import answers
 from promptlib.advice.language import language_facts
 from promptlib.advice.outcomes import Outcome, outcome_facts, query_facts
 from promptlib.advice.profile import STARTER, read_profile
+from promptlib.bundle import make_bundle
 from promptlib.errors import BadExamplesError, ConfigError
 from promptlib.example import Example
 from promptlib.project import Project
@@ -204,6 +205,71 @@ def test_texts_without_spaces_have_no_fertility() -> None:
     assert "fertility" not in language_facts(chinese, len, declared="", spoken=None)
 
 
+def test_quick_advice_does_not_contradict_the_whole(
+    real_root: Path, real_project: Project, banking: dict[str, Any]
+) -> None:
+    quick = advised(real_root, "banking77", "--quick", "--set", "target=0.9")
+    for name in ("vote_accuracy", "probe_accuracy"):
+        fact = quick["facts"][name]
+        assert fact["low"] < banking["facts"][name]["value"] < fact["high"] == 1
+        assert "all rows would do better" in fact["note"]
+    assert quick["recommendation"] in ("demonstrations", "classifier")
+    assert any("3,000 of 10,003" in note for note in quick["notes"])
+
+
+def test_costs_that_are_zero_can_be_drawn(project: Project, root: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    free = [f"--set={name}=0" for name in ("input_price", "output_price", "engineer_hour")]
+    page = tmp_path / "free.html"
+    done = run(root, "advise", "tickets", "--quick", "--html", str(page), *free)
+    assert done.exit_code == 0, done.output
+    assert "<svg" in page.read_text()
+
+
+def test_a_profile_is_not_asked_for_twice(project: Project, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text("target = 0.9\n")
+    told = advised(root, "tickets", "--quick", "--profile", str(tmp_path / "p.toml"))
+    bare = advised(root, "tickets", "--quick")
+    assert any("--init" in step["command"] for step in bare["next_steps"])
+    assert not any("--init" in step["command"] for step in told["next_steps"])
+
+
+def test_nothing_is_added_to_a_bundle(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with promptlib.open(root, usage=True) as project:
+        project.build("tickets/route", "lost")
+        project.usage()
+        make_bundle(project, tmp_path / "bundle")
+    monkeypatch.chdir(tmp_path / "bundle")
+    done = CliRunner().invoke(cli, ["advise", "--init"])
+    assert done.exit_code == 1 and "bundle" in done.output
+    served = promptlib.open(tmp_path / "bundle")
+    assert served.usage() == [], "the counts of whoever made it"
+    assert promptlib.advise(served, "tickets", quick=True).recommendation in answers()
+
+
+def test_an_interrupt_inside_the_database_is_one(
+    project: Project, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise AssertionError("not self.is_active")
+
+    monkeypatch.setattr("promptlib.advice.session.measure", interrupted)
+    done = run(root, "advise", "tickets")
+    assert done.exit_code == 1 and "Aborted!" in done.output
+
+
+def test_an_accuracy_that_was_typed_in_is_not_a_judgement(project: Project) -> None:
+    told = promptlib.advise(
+        project, "tickets", quick=True, profile=read_profile(None, ["accuracy=0.9"])
+    )
+    assert told.facts["tried"].source == "profile"
+
+
 def test_one_row_alone_is_shown(project: Project, root: Path) -> None:
     project.create_store("alone").add(Example("only", "row"))
     done = run(root, "advise", "alone", "--quick")
@@ -322,6 +388,9 @@ def test_thin_stores_are_advised_all_the_same(
         ("trafic = 1", "unknown key 'trafic'; did you mean 'traffic'"),
         ("traffic = ", "p.toml: not TOML"),
         ("target = 1.5", "p.toml: target: input should be less than or equal to 1"),
+        (f"traffic = {'9' * 5_001}", "p.toml: not TOML"),
+        ("traffic = inf", "p.toml: traffic"),
+        ("horizon_months = 1e300", "p.toml: horizon_months"),
     ],
 )
 def test_bad_profiles(
@@ -371,6 +440,13 @@ def test_bad_outcomes_are_all_listed(project: Project, root: Path, tmp_path: Pat
         (["finetune", "classifier", "tickets", "--out", "x"], 1, "20 different rows"),
         (["finetune", "predict", "nowhere", "text"], 1, "is no classifier"),
         (["usage", "--days", "0"], 2, "--days"),
+        (["usage", "--days", "99999999999"], 2, "--days"),
+        (["advise", "tickets", "--compare", "a", "b", "--html", "x"], 2, "leave out --html"),
+        (
+            ["finetune", "export", "tickets", "--out", "x", "--training-price", "nan"],
+            1,
+            "training_price",
+        ),
     ],
 )
 def test_misuse(

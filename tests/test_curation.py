@@ -203,3 +203,10 @@ def test_doubtful_rows_are_to_be_looked_at() -> None:
     suspected = np.array([True] + [False] * 29)
     found = consistent(sample_of(noise(30), [0, 1] * 15), suspected)
     assert found.affected == ["0"] and found.beside["suspected_labels"] == pytest.approx(1 / 30)
+
+
+def test_one_pair_of_copies_says_nothing() -> None:
+    rows = noise(40)
+    rows[1] = rows[0]
+    found = consistent(sample_of(rows, [0, 1] * 20), None)
+    assert found.grade is None and found.affected == ["0", "1"] and "20 pairs" in found.missing

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from promptlib.errors import ConfigError, ExportError, TooFewExamplesError
 from promptlib.example import Example
+from promptlib.files.folders import whole_folder
 from promptlib.finetune.checks import divided, file_problems, message_problems, row_problems
 from promptlib.finetune.classifier import Classifier, calibration_picture, train_classifier
 from promptlib.finetune.export import Export, ExportOptions, epochs_for, export_rows
@@ -496,6 +497,36 @@ def test_what_cannot_be_written_says_so(filled: Project, tmp_path: Path) -> None
         export_rows(filled, "tickets", tmp_path / "file" / "out")
     with pytest.raises(ConfigError, match="can't write"):
         train_classifier(filled, "tickets").save(tmp_path / "file" / "out")
+
+
+def test_whoever_is_second_fails(filled: Project, tmp_path: Path) -> None:
+    with (
+        pytest.raises(FileExistsError), whole_folder(tmp_path / "out") as work,
+    ):  # fmt: skip
+        (work / "mine").write_text("second")
+        export_rows(filled, "tickets", tmp_path / "out")
+    assert (tmp_path / "out" / "train.jsonl").is_file()
+    assert [path.name for path in tmp_path.glob("out*")] == ["out"]
+
+
+def test_a_classifier_whose_labels_were_changed_is_refused(filled: Project, tmp_path: Path) -> None:
+    train_classifier(filled, "tickets").save(tmp_path / "saved")
+    facts = tmp_path / "saved" / "classifier.json"
+    found = json.loads(facts.read_text())
+    for change in ({"labels": found["labels"][::-1]}, {"temperature": -1}):
+        facts.write_text(json.dumps({**found, **change}))
+        with pytest.raises(ConfigError, match="isn't as it was made"):
+            Classifier.load(tmp_path / "saved")
+
+
+def test_a_store_without_a_template_is_exported_as_it_is_measured(
+    project: Project, tmp_path: Path
+) -> None:
+    project.create_store("bare").add(*(Example(f"q{n} w{n}", f"a{n}") for n in range(5)))
+    export = export_rows(project, "bare", tmp_path / "out")
+    contents = {row["messages"][0]["content"] for row in read(export, "train")}
+    assert "Input: q0 w0\nOutput:" in contents
+    assert json.loads((export.folder / "manifest.json").read_text())["template"] == "plain"
 
 
 def test_a_small_export_speaks_of_the_files_it_has(filled: Project, tmp_path: Path) -> None:

@@ -101,6 +101,9 @@ SCENARIOS: list[tuple[str, Shape, dict[str, Any], str, str]] = [
     # -- classification: target missed ---------------------------------------------------------
     ("missed, head meets it", QUESTIONS, {"target": 0.80, "accuracy": (0.72, 0.70, 0.74)},
      "classifier", "86 % by a head, 80 % wanted"),
+    ("missed, head meets it, prompts are cheaper", QUESTIONS,
+     {**PRICES, "target": 0.80, "accuracy": (0.72, 0.70, 0.74), "traffic": 100}, "classifier",
+     "720 buy what no prompt gives: accuracy comes before eight dollars a year"),
     ("missed, head falls short too", QUESTIONS, SHORT, "fine-tune",
      "95 % wanted, 86 % by a head, 16 points of headroom over examples"),
     ("missed, training shows nothing", HARD, {"target": 0.9}, "improve",
