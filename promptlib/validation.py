@@ -22,5 +22,7 @@ def problem_text(problem: Any, known_keys: Iterable[str]) -> str:
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"unknown key {path!r}; {did_you_mean(str(problem['loc'][-1]), known_keys)}"
+    if problem["type"] == "value_error":  # one of our own, in words
+        return ": ".join(filter(None, [path, str(problem["ctx"]["error"])]))
     message = re.sub(r" or instance of \w+", "", problem["msg"])
     return f"{path}: {message[0].lower()}{message[1:]}, not {problem['input']!r}"

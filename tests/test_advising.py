@@ -387,6 +387,7 @@ def test_thin_stores_are_advised_all_the_same(
         ('currency = "EUR"\nmodel = "gpt-4o"', "listed prices are in USD"),
         ("trafic = 1", "unknown key 'trafic'; did you mean 'traffic'"),
         ("traffic = ", "p.toml: not TOML"),
+        ("prices_as_of = 2999-01-01", "is still to come"),
         ("target = 1.5", "p.toml: target: input should be less than or equal to 1"),
         (f"traffic = {'9' * 5_001}", "p.toml: not TOML"),
         ("traffic = inf", "p.toml: traffic"),
@@ -418,6 +419,11 @@ def test_bad_outcomes_are_all_listed(project: Project, root: Path, tmp_path: Pat
         assert part in done.output
     with pytest.raises(BadExamplesError):
         promptlib.advise(project, "tickets", quick=True, outcomes=file)
+    file.write_text('{"correct": true, "kind": "format"}\n')
+    with pytest.raises(BadExamplesError, match="kind is for wrong answers"):
+        promptlib.advise(project, "tickets", quick=True, outcomes=file)
+    with pytest.raises(ConfigError, match=r"promptlib.Profile"):
+        promptlib.advise(project, "tickets", profile={"traffic": 3})  # type: ignore[arg-type]
     file.write_text("\n")
     with pytest.raises(ConfigError, match="holds no outcomes"):
         promptlib.advise(project, "tickets", quick=True, outcomes=file)

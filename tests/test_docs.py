@@ -96,8 +96,12 @@ def test_the_outcomes_of_the_training_guide(tmp_path: Path) -> None:
 
 def test_the_snippet_of_the_training_guide(real_root: Path, real_project: Project) -> None:
     with contextlib.chdir(real_root), contextlib.redirect_stdout(io.StringIO()) as said:
-        exec(blocks("python", TRAINING)[0], {})
-    assert said.getvalue().startswith("train a small classifier")
+        scope: dict[str, Any] = {}
+        exec(blocks("python", TRAINING)[0], scope)
+        exec(blocks("python", TRAINING)[1], scope)
+    lines = said.getvalue().splitlines()
+    assert lines[0].startswith("train a small classifier")
+    assert "lost_or_stolen_card" in lines[-2] and "'train': 40" in lines[-1]
 
 
 COMMANDS = dict.fromkeys(

@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from promptlib.advice.facts import Fact
 from promptlib.curation.criteria import SEPARATION_ROWS, separation
@@ -24,8 +24,6 @@ from promptlib.validation import Strict, problem_text
 
 LEAST = 20
 """Answers, or queries, from which on something is said of them."""
-
-KINDS = ("format", "knowledge", "other")
 
 TEXTS = (".txt", ".md", ".rst", ".jsonl", ".html")
 """Files of a folder that count as a corpus."""
@@ -50,13 +48,19 @@ class Outcome(Strict):
     """Examples that were shown; 0 for none."""
     trained: bool = False
     """Whether a model answered that was trained on the store."""
-    kind: Annotated[str, Field(pattern=f"^(?:{'|'.join(KINDS)})$")] | None = None
+    kind: Literal["format", "knowledge", "other"] | None = None
     """Of a wrong answer: didn't parse, wrong fact, anything else."""
     id: str | None = None
     """Of the store's row that was asked."""
     input: Any = None
     answer: str | None = None
     latency_ms: Annotated[float, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _is_wrong_where_it_has_a_kind(self) -> Self:
+        if self.correct and self.kind is not None:
+            raise ValueError("kind is for wrong answers")
+        return self
 
 
 def read_outcomes(path: Path | str, ids: Callable[[str], bool]) -> list[Outcome]:

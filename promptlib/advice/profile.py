@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 
 from promptlib.advice.facts import Fact
 from promptlib.advice.gates import DATA
@@ -27,20 +27,32 @@ STARTER = DATA / "usage.toml"
 """What `advise --init` writes."""
 
 
+def _is_currency(code: str) -> str:
+    if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
+        raise ValueError(f"must be three capital letters, such as EUR, not {code!r}")
+    return code
+
+
+def _is_language(code: str) -> str:
+    if not (len(code) == 2 and code.isascii() and code.isalpha() and code.islower()):
+        raise ValueError(f"must be two small letters, such as en, not {code!r}")
+    return code
+
+
 class Profile(Strict):
     """Traffic, target, prices and limits; whatever is left out counts as not known.
 
     Prices are per million tokens, in `currency`; the keys are explained in the starter file.
     """
 
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    currency: Annotated[str, AfterValidator(_is_currency)] = "USD"
     prices_as_of: date | None = None
     traffic: Positive | None = None
     target: Share | None = None
     horizon_months: Annotated[float, Field(gt=0, le=1200)] | None = None
     model: str | None = None
     trained_model: str | None = None
-    languages: list[Annotated[str, Field(pattern="^[a-z]{2}$")]] | None = None
+    languages: list[Annotated[str, AfterValidator(_is_language)]] | None = None
 
     input_price: NotNegative | None = None
     output_price: NotNegative | None = None
@@ -79,6 +91,13 @@ class Profile(Strict):
     training_allowed: bool | None = None
     strategic: bool | None = None
     gpu: bool | None = None
+
+    @field_validator("prices_as_of")
+    @classmethod
+    def _is_over(cls, day: date | None) -> date | None:
+        if day is not None and day > datetime.now(UTC).date() + timedelta(days=1):
+            raise ValueError(f"{day} is still to come")
+        return day
 
     def facts(self) -> dict[str, Fact]:
         """Give what it says in numbers as facts."""

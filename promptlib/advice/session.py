@@ -27,6 +27,7 @@ from promptlib.advice.weighing import (
     votes,
 )
 from promptlib.curation.criteria import Criterion
+from promptlib.errors import ConfigError
 from promptlib.finetune.providers import Provider, checked, providers
 from promptlib.learning.curves import Curve
 from promptlib.project import Project
@@ -151,6 +152,8 @@ def compare(
     inputs: Mapping[str, Any] | None = None, quick: bool = False,
 ) -> list[Advice]:  # fmt: skip
     """Advise for several profiles, measuring the store once; see `advise`."""
+    if not all(isinstance(told, Profile) for told in (*profiles, what_if)):
+        raise ConfigError("a profile is a promptlib.Profile(...), or what read_profile gives")
     project.store(store)
     template = template or project.template_of(store)
     spoken = next(filter(None, (p.languages for p in (what_if, *profiles))), None)
