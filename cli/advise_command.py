@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from promptlib.advice.session import Advice
 
 
+MOST_CLASSES = 20
+"""Thin classes that are listed."""
+
+
 @click.command()
 @click.argument("store", required=False)
 @click.option("--template", metavar="NAME", help="Measure prompts of this template.")
@@ -149,10 +153,12 @@ def _print_advice(advice: Advice, why: bool) -> None:
     if advice.quality:
         _section("Quality of the examples")
         print_table(*showing.quality_table(advice), free="meaning")
-    if advice.recommendation == "collect" and advice.thin_classes:
-        _section("Classes that want examples")
-        wanted = list(advice.thin_classes.items())
-        print_table(["class", "examples wanted"], wanted[:20])
+    if advice.recommendation == "collect":
+        _section("Examples that are wanted")
+        heads, rows = showing.wanted_table(advice)
+        print_table(heads, rows[:MOST_CLASSES])
+        if len(rows) > MOST_CLASSES:
+            click.echo(f"  and {len(rows) - MOST_CLASSES:,} more; --json has them all")
     _section("Risks")
     for risk in advice.risks:
         click.echo(f"  {risk.name}: {risk.says}")

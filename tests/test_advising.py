@@ -20,6 +20,7 @@ from promptlib.bundle import make_bundle
 from promptlib.errors import BadExamplesError, ConfigError
 from promptlib.example import Example
 from promptlib.project import Project
+from promptlib.store.settings import StoreSettings
 from promptlib.usage import Counts, Key
 from tests.conftest import write_rows
 
@@ -224,6 +225,17 @@ def test_costs_that_are_zero_can_be_drawn(project: Project, root: Path, tmp_path
     done = run(root, "advise", "tickets", "--quick", "--html", str(page), *free)
     assert done.exit_code == 0, done.output
     assert "<svg" in page.read_text()
+
+
+def test_what_to_collect_is_counted(project: Project, root: Path) -> None:
+    project.create_store("few").add(*(Example(f"w{n} v{n}", f"text {n * n}") for n in range(8)))
+    done = run(root, "advise", "few", "--quick")
+    assert "42\ta pilot is reasonable" in done.stdout
+    project.create_store("thin", StoreSettings(label="output")).add(
+        *(Example(f"w{n} v{n}", "ab"[n == 0]) for n in range(9))
+    )
+    done = run(root, "advise", "thin", "--quick")
+    assert "b\t7" in done.stdout.replace("\r", "")
 
 
 def test_a_profile_is_not_asked_for_twice(project: Project, root: Path, tmp_path: Path) -> None:

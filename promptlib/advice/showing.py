@@ -58,6 +58,19 @@ def missing_table(advice: Advice) -> tuple[list[str], list[list[Any]]]:
     ]
 
 
+def wanted_table(advice: Advice) -> tuple[list[str], list[list[Any]]]:
+    """Give heads and rows of the examples that are wanted: of each thin class, or in all."""
+    if advice.thin_classes:
+        return ["class", "examples wanted"], [list(item) for item in advice.thin_classes.items()]
+    factor = next(each for each in factors() if each.fact == "effective_rows")
+    there = advice.facts["effective_rows"].value
+    return ["examples wanted", "for"], [
+        [round(step.at - there), f"{step.says} ({step.source})"]
+        for step in factor.thresholds
+        if step.at > there
+    ]
+
+
 def _could_change(each: Missing) -> str:
     if each.flip:
         return "yes"
@@ -152,6 +165,8 @@ def page_of(advice: Advice) -> str:
         Section("What would change the advice", changes(advice) or ["nothing that was tried"]),
         Section("What is not known", (), "", *missing_table(advice)),
     ]
+    if advice.recommendation == "collect":
+        sections.insert(1, Section("Examples that are wanted", (), "", *wanted_table(advice)))
     if advice.economics.routes:
         sections.append(
             Section(
