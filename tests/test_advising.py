@@ -110,9 +110,13 @@ def test_outcomes_and_queries_are_evidence(
     real_root: Path, real_project: Project, tmp_path: Path
 ) -> None:
     ids = [row.id for row in real_project.store("snips").list()[:3]]
-    outcomes = [{"correct": n % 5 > 0, "k": 8, "id": ids[n % 3], "latency_ms": 300 + n,
-                 "kind": "knowledge" if n % 10 == 0 else "other", "answer": f"I think {n}"}
-                for n in range(100)]  # fmt: skip
+    outcomes: list[dict[str, Any]] = [
+        {"correct": n % 5 > 0, "k": 8, "id": ids[n % 3], "latency_ms": 300 + n,
+         "answer": f"I think {n}"}
+        for n in range(100)
+    ]  # fmt: skip
+    for number, wrong in enumerate(each for each in outcomes if not each["correct"]):
+        wrong["kind"] = "other" if number % 2 else "knowledge"
     outcomes += [{"correct": n % 2 == 0, "k": 0} for n in range(40)]
     outcomes += [{"correct": n % 20 > 0, "trained": True} for n in range(100)]
     queries = [{"input": f"play a song from {1980 + n % 40}"} for n in range(200)]
