@@ -430,7 +430,7 @@ def test_a_classifier_needs_two_labels(project: Project) -> None:
         train_classifier(project, "one")
 
 
-# -- leaks, races and limits -------------------------------------------------------------------------
+# -- leaks, races and limits -----------------------------------------------------------------------
 
 
 def test_a_neighbouring_folder_is_left_alone(filled: Project, tmp_path: Path) -> None:
