@@ -92,7 +92,7 @@ def advise(
         return
     advice = found[0]
     if html is not None:
-        from promptlib.advice.showing import page_of
+        from promptlib.advice.page import page_of
         from promptlib.files.writing import replacing
 
         page = page_of(advice)

@@ -25,11 +25,12 @@ from promptlib.request import Request, make_request
 from promptlib.retrieval import Hit, Query, search_examples
 from promptlib.selection.pool import Strategy
 from promptlib.selection.strategies import strategy_name
-from promptlib.settings import Options, resolve_settings
+from promptlib.settings import Options, Settings, resolve_settings
 from promptlib.shortlist import make_shortlist, settled
 from promptlib.store.database import Database
 from promptlib.stores import ProjectStores
 from promptlib.templating.registry import TemplateRegistry
+from promptlib.templating.template import Template
 from promptlib.usage import UsageLedger, UsageRow, read_usage
 
 WORKERS = 2
@@ -90,11 +91,7 @@ class Project(ProjectStores):
             spec = template.front.examples
             if spec is not None and spec.store is not None and template.uses - {"history"}:
                 self.index(spec.store).search("warm up", 1)
-            settings = resolve_settings(
-                template.front, {}, model=self.config.model, encoding=self.config.encoding,
-                root=self.root,
-            )  # fmt: skip
-            settings.counter.count("")
+            self.settings_of(template).counter.count("")
 
     def build(
         self,
@@ -182,6 +179,13 @@ class Project(ProjectStores):
         """
         manifest = prompt.manifest if isinstance(prompt, Prompt) else prompt
         self.ledger.judge(manifest, correct)
+
+    def settings_of(self, template: Template) -> Settings:
+        """Resolve the settings that prompts of a template are built with, unless told otherwise."""
+        return resolve_settings(
+            template.front, {}, model=self.config.model, encoding=self.config.encoding,
+            root=self.root,
+        )  # fmt: skip
 
     def template_of(self, store: str) -> str | None:
         """Name the template that names a store; raises ConfigError where several do."""

@@ -185,13 +185,14 @@ def quality_facts(quality: Sequence[Criterion]) -> dict[str, Fact]:
     bad = [criterion.name for criterion in graded if criterion.grade == "bad"]
     note = f"{len(graded)} of 5 could be graded" + (f"; bad: {', '.join(bad)}" if bad else "")
     facts = {"bad_criteria": Fact(float(len(bad)), note=note)}
-    for criterion, name in (("consistent", "conflict_rate"), ("diverse", "near_copies")):
-        found = next(each for each in quality if each.name == criterion)
-        if found.score is not None:
-            facts[name] = Fact.of(found.score)
-        if "suspected_labels" in found.beside:
-            doubtful = found.beside["suspected_labels"]
-            facts["suspected_labels"] = Fact(doubtful, "stand-in", note="by confident learning")
+    by_name = {criterion.name: criterion for criterion in quality}
+    for name, fact in (("consistent", "conflict_rate"), ("diverse", "near_copies")):
+        score = by_name[name].score
+        if score is not None:
+            facts[fact] = Fact.of(score)
+    doubtful = by_name["consistent"].beside.get("suspected_labels")
+    if doubtful is not None:
+        facts["suspected_labels"] = Fact(doubtful, "stand-in", note="by confident learning")
     return facts
 
 

@@ -45,7 +45,7 @@ class Advice:
     because: str
     confidence: Confidence
     sureness: float
-    """The share of all weight that is known clearly, from 0 to 1."""
+    """The share of all weight that is known, each factor by its trust, from 0 to 1."""
     runners_up: Sequence[Gate]
     votes: Sequence[tuple[str, float]]
     """Answer -> the share of the evidence that speaks for it."""

@@ -1,4 +1,4 @@
-"""Advice as tables and a page."""
+"""Advice as lines and tables."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ from promptlib.advice.factors import Evidence, Missing, factors
 from promptlib.advice.gates import answers
 from promptlib.advice.session import Advice
 from promptlib.advice.standins import LIKENESS
-from promptlib.finetune.providers import checked, offer_rows
 from promptlib.learning.curves import Curve
-from promptlib.reporting.page import Section, make_page
-from promptlib.reporting.pictures import Line, draw_lines
 
 ABOUT = "what that is"
 
 
 def headline(advice: Advice) -> list[str]:
     """Say in a few lines what to do, why, and how sure that is."""
-    known = f"{advice.sureness:.0%} of the weight of all evidence is known and clear"
+    known = f"{advice.sureness:.0%} of the weight of all evidence is known"
     measured = f"with template {advice.template}" if advice.template else "as plain text"
     lines = [
         f"{advice.store}: {advice.title}, since {advice.because}",
@@ -157,37 +154,6 @@ def quality_table(advice: Advice) -> tuple[list[str], list[list[Any]]]:
     return heads, rows
 
 
-def page_of(advice: Advice) -> str:
-    """Write everything as one HTML page; raises MissingDependencyError without matplotlib."""
-    sections = [
-        Section("What to do next", [f"{step.says}: {step.command}" for step in advice.next_steps]),
-        Section("Evidence", (), "", *_with_flips(advice)),
-        Section("What would change the advice", changes(advice) or ["nothing that was tried"]),
-        Section("What is not known", (), "", *missing_table(advice)),
-    ]
-    if advice.recommendation == "collect":
-        sections.insert(1, Section("Examples that are wanted", (), "", *wanted_table(advice)))
-    if advice.economics.routes:
-        sections.append(
-            Section(
-                "What it costs", cost_notes(advice.economics), _cost_picture(advice.economics),
-                *cost_table(advice.economics),
-            )
-        )  # fmt: skip
-    if advice.curves:
-        notes = [*curve_notes(advice.curves), *advice.limits]
-        picture = _curve_picture(advice.curves)
-        sections.append(Section("Learning curves", notes, picture, *curve_table(advice.curves)))
-    sections += [
-        Section("Quality of the examples", (), "", *quality_table(advice)),
-        Section("Risks", [f"{risk.name}: {risk.says}" for risk in advice.risks]),
-        Section(f"Who trains models, as of {checked()}", (), "", *offer_rows()),
-    ]
-    return make_page(
-        f"{advice.store}: {advice.title}", lead=headline(advice)[1:], sections=sections
-    )
-
-
 def value_text(value: float, unit: str) -> str:
     """Write a value in its unit."""
     if unit in ("share", "share a month"):
@@ -217,50 +183,6 @@ def _evidence_row(each: Evidence) -> list[Any]:
         ", ".join(each.direction), each.factor.strength(fact), fact.source,
         f"{fact.note}; {about}" if fact.note else about,
     ]  # fmt: skip
-
-
-def _with_flips(advice: Advice) -> tuple[list[str], list[list[Any]]]:
-    heads, rows = evidence_table(advice)
-    flips = [each.flip for each in advice.evidence]
-    return [*heads, "would change to"], [
-        [*row, flip] for row, flip in zip(rows, flips, strict=True)
-    ]
-
-
-def _cost_picture(economics: Economics) -> str:
-    points = list(economics.volumes)
-    lines = [
-        Line(NAMES[each.name], points, [economics.volumes[p][each.name] for p in points])
-        for each in economics.routes
-    ]
-    return draw_lines(
-        lines, title="What it costs, by traffic", x="prompts a day",
-        y=f"{economics.currency} over {economics.horizon_months:g} months", form="svg",
-        log_x=True, log_y=True,
-    ).decode()  # fmt: skip
-
-
-def _curve_picture(curves: Sequence[Curve]) -> str:
-    lines = []
-    for curve in curves:
-        lines.append(
-            Line(
-                curve.name, curve.sizes, [point.value for point in curve.points],
-                [point.low for point in curve.points], [point.high for point in curve.points],
-            )
-        )  # fmt: skip
-        if curve.ahead:
-            lines.append(
-                Line(
-                    f"{curve.name}, expected", [band.rows for band in curve.ahead],
-                    [band.value for band in curve.ahead], [band.low for band in curve.ahead],
-                    [band.high for band in curve.ahead], dashed=True,
-                )
-            )  # fmt: skip
-    return draw_lines(
-        lines, title="How it grows with examples", x="examples", y="accuracy, or likeness",
-        form="svg", log_x=True,
-    ).decode()  # fmt: skip
 
 
 def comparison_table(

@@ -12,7 +12,6 @@ from promptlib.errors import ConfigError
 from promptlib.finetune.providers import checked, providers
 from promptlib.intervals import wilson
 from promptlib.project import Project
-from promptlib.settings import resolve_settings
 
 RECENT_DAYS = 30
 """Days of counted usage that are looked at."""
@@ -132,10 +131,7 @@ def _listed_prices(
 def _model_of(project: Project, template: str | None) -> str | None:
     if template is None:
         return project.config.model
-    front = project.registry.get(template).front
-    return resolve_settings(
-        front, {}, model=project.config.model, encoding=project.config.encoding, root=project.root
-    ).model
+    return project.settings_of(project.registry.get(template)).model
 
 
 def _offers(facts: Facts) -> dict[str, Fact]:

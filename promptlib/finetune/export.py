@@ -26,7 +26,6 @@ from promptlib.finetune.splits import SPLITS, split_rows
 from promptlib.index.state import Mask, State
 from promptlib.index.vector import ExampleIndex
 from promptlib.project import Project
-from promptlib.settings import resolve_settings
 from promptlib.templating.registry import TemplateRegistry
 from promptlib.templating.template import Template
 from promptlib.text import file_sha256
@@ -119,12 +118,13 @@ def export_rows(
         splits = _split_of(sample, options.seed)
         found: list[TrainingRow | Unfit] = _plain_rows(index, sample)
         if loaded is not None:
-            held_out = [splits[id] != "train" for id in sample.found.ids.tolist()]
-            unseen = near_copies(state, sample.vectors[held_out])
+            hidden = None
+            if options.with_examples:
+                held_out = [splits[id] != "train" for id in sample.found.ids.tolist()]
+                hidden = near_copies(state, sample.vectors[held_out])
             rendering = render_rows(
                 project, index, state, connection, sample, loaded, inputs or {}, allowed,
-                hidden=unseen if options.with_examples else None,
-                report=project.reporting("rendering rows"),
+                hidden=hidden, report=project.reporting("rendering rows"),
             )  # fmt: skip
             found = list(rendering)
     good, unfit = _fit_rows(found, corrected, options, provider)
@@ -216,10 +216,7 @@ def _allowed(
     """Mark the rows that prompts of the template may show."""
     if template is None:
         return state.alive
-    where = resolve_settings(
-        template.front, {}, model=project.config.model, encoding=project.config.encoding,
-        root=project.root,
-    ).where  # fmt: skip
+    where = project.settings_of(template).where
     return index.allowed(state, connection, where) if where else state.alive
 
 
