@@ -7,7 +7,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 demo: .venv/offline
 	@test -f .demo/promptlib.toml || $(BIN)/promptlib init .demo
-	@$(BIN)/promptlib --project .demo build banking/intent "My card was stolen in Lisbon, please stop it!" --explain
+	@$(BIN)/promptlib --project .demo template publish --all --message "as they come" --label production
+	@$(BIN)/promptlib --project .demo build banking/intent@production "My card was stolen in Lisbon, please stop it!" --explain
 
 test: .venv/dev
 	$(BIN)/python -m pytest

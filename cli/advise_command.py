@@ -82,7 +82,7 @@ def advise(
     what_if = read_profile(None, settings)
     profiles = [read_profile(path) for path in compare or (profile,)]
     project = open_project(ctx, start=True)
-    loaded = project.registry.get(template) if template is not None else None
+    loaded = project.template(template) if template is not None else None
     values = read_inputs(inputs, loaded)
     found = advise_profiles(
         project, store, profiles, template=template, what_if=what_if, inputs=values, **options

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .output import (
+    check_writable,
     json_option,
     open_project,
     parse_json,
@@ -22,7 +23,17 @@ from .selecting import strategy_option, weight_option
 
 if TYPE_CHECKING:
     from promptlib.prompt import Prompt
+    from promptlib.sending import Sendable
     from promptlib.templating.template import Template
+
+
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "messages", "openai", "anthropic", "gemini"]),
+    default="text",
+    help="Transcript, list of messages, or the request body of a provider's API.",
+)
 
 
 @click.command()
@@ -81,13 +92,9 @@ if TYPE_CHECKING:
     help="A JSON file with the conversation so far, as chat messages.",
 )
 @click.option("--tools", metavar="FILE", help="A JSON file with tool schemas; their tokens count.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "messages", "openai"]),
-    default="text",
-    help="Transcript, list of messages, or whole request body.",
-)
+@format_option
+@click.option("--manifest", metavar="FILE", help="Write what replay needs to this file.")
+@click.option("--private", is_flag=True, help="Leave inputs and history out of the manifest.")
 @click.option(
     "--explain", is_flag=True, help="Show on stderr why each candidate was chosen or left out."
 )
@@ -95,8 +102,9 @@ if TYPE_CHECKING:
 @click.pass_context
 def build(
     ctx: click.Context, /, template: str, query: str | None, inputs: tuple[str, ...],
-    history: str | None, tools: str | None, where: tuple[str, ...], form: str, explain: bool,
-    as_json: bool, weights: dict[str, Any], **options: Any,
+    history: str | None, tools: str | None, where: tuple[str, ...], form: str,
+    manifest: str | None, private: bool, explain: bool, as_json: bool, weights: dict[str, Any],
+    **options: Any,
 ) -> None:  # fmt: skip
     """Build a prompt from TEMPLATE with the best examples that fit.
 
@@ -111,6 +119,10 @@ def build(
     """
     if as_json and form != "text":
         raise click.UsageError("give --format or --json, not both")
+    if private and manifest is None and not as_json:
+        raise click.UsageError("--private needs --manifest FILE or --json")
+    if manifest is not None:
+        check_writable(manifest)
     project = open_project(ctx, start=True)
     loaded = project.registry.get(template)
     values = read_inputs(inputs, loaded)
@@ -123,26 +135,31 @@ def build(
     options |= {"tools": read_list(tools, "schemas") if tools else None}
     options["as_message"] = form != "text"
     prompt = project.build(template, query, inputs=values, history=turns, **options)
+    if manifest is not None:
+        _write_json(manifest, prompt.manifest(inputs=not private))
     if as_json:
-        print_json(prompt.to_dict())
+        facts = prompt.to_dict()
+        print_json({**facts, "manifest": prompt.manifest(inputs=False)} if private else facts)
     else:
-        click.echo(_formatted(prompt, form))
+        click.echo(formatted(prompt, form))
     if explain:
         _explain(prompt)
     say(prompt.report(hint=sys.stderr.isatty()))
 
 
-def _formatted(prompt: Prompt, form: str) -> str:
+def formatted(prompt: Sendable, form: str) -> str:
+    """Write a prompt in the form that was asked for."""
     if form == "text":
         return prompt.text
-    if form == "messages":
-        return json.dumps(prompt.messages, ensure_ascii=False, indent=2)
-    body: dict[str, Any] = {"model": prompt.manifest["model"], "messages": prompt.messages}
-    if prompt.manifest["tools"]:
-        body["tools"] = prompt.manifest["tools"]
-    if prompt.reserve:
-        body["max_completion_tokens"] = prompt.reserve
-    return json.dumps(body, ensure_ascii=False, indent=2)
+    made = prompt.messages if form == "messages" else prompt.body(form)
+    return json.dumps(made, ensure_ascii=False, indent=2)
+
+
+def _write_json(file: str, value: Any) -> None:
+    from promptlib.files.writing import replacing
+
+    with replacing(file) as out:
+        out.write((json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode())
 
 
 COLUMNS = {
@@ -154,6 +171,8 @@ COLUMNS = {
 
 
 def _explain(prompt: Prompt) -> None:
+    parts = [[part.name, part.tokens, part.left_out] for part in prompt.parts]
+    print_table(["part", "tokens", "left out for room"], parts, err=True)
     facts = [candidate.to_dict() for candidate in prompt.candidates]
     if not facts:
         say("no examples were considered")

@@ -102,7 +102,7 @@ def what_is_asked(project: Project, template: str | None, told: dict[str, Any]) 
         raise click.UsageError("name a TEMPLATE, or a store with --store")
     if told["queries"] is not None and told["holdout"] is not None:
         raise click.UsageError("give --queries or --holdout, not both")
-    loaded = project.registry.get(template) if template is not None else None
+    loaded = project.template(template) if template is not None else None
     return {
         "store": told["store"],
         "strategies": told["strategies"],

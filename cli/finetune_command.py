@@ -67,7 +67,7 @@ def export(
     from promptlib.finetune.export import ExportOptions, export_rows
 
     project = open_project(ctx)
-    loaded = project.registry.get(template) if template is not None else None
+    loaded = project.template(template) if template is not None else None
     made = export_rows(
         project, store, out, template=template, inputs=read_inputs(inputs, loaded),
         options=ExportOptions(**options),

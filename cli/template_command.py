@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .build_command import read_inputs
 from .output import json_option, open_project, print_json, print_table
+from .template_check import check
+from .template_versions import diff, history, label, publish, rollback
+
+if TYPE_CHECKING:
+    from promptlib.templating.registry import TemplateRegistry
 
 
 @click.group()
 def template() -> None:
-    """List, show and try templates.
+    """List, show, try, check and publish templates.
+
+    NAME is the working file, NAME@3 a published version, NAME@production where a label points.
 
     \b
     promptlib template list
     promptlib template show banking/intent
     promptlib template render banking/intent -i query="Where is my card?"
+    promptlib template check
+    promptlib template publish banking/intent -m "first version" --label production
     """
 
 
@@ -25,37 +35,60 @@ def template() -> None:
 @json_option
 @click.pass_context
 def list_templates(ctx: click.Context, as_json: bool) -> None:
-    """List the templates of the project.
+    """List the templates of the project, with their versions and labels.
 
     \b
     promptlib template list --json
     """
-    from promptlib.errors import TemplateError
-
     registry = open_project(ctx).registry
-    rows = []
-    for name in registry.list():
-        try:
-            found = registry.get(name)
-            kind = "chat" if found.is_chat else "text"
-            rows.append([name, kind, ", ".join(found.inputs), found.front.description])
-        except TemplateError as error:
-            rows.append([name, "broken", "", str(error)])
-    columns = ["name", "kind", "inputs", "description"]
+    labels = registry.versions.all_labels()
+    names = sorted({*registry.files.list(), *labels})
+    rows = [_row(registry, name, labels.get(name, {})) for name in names]
     if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
-    else:
-        print_table(columns, rows, free="description")
+        print_json(rows)
+        return
+    columns = ["name", "kind", "state", "version", "labels", "inputs", "description"]
+    table = [[row[column] for column in columns] for row in rows]
+    for line in table:
+        moved = ", ".join(f"{name} {number}" for name, number in line[4].items())
+        line[4:6] = [moved, ", ".join(line[5])]
+    print_table(columns, table, free="description")
+
+
+def _row(registry: TemplateRegistry, name: str, labels: dict[str, int]) -> dict[str, Any]:
+    """Describe a template: its working file, or its newest version where there is none."""
+    from promptlib.errors import TemplateError, TemplateNotFoundError
+    from promptlib.templating.naming import LATEST
+
+    newest = labels.get(LATEST)
+    row: dict[str, Any] = {
+        "name": name, "kind": "broken", "state": "not published", "version": newest,
+        "labels": {label: at for label, at in sorted(labels.items()) if label != LATEST},
+        "inputs": [], "description": "",
+    }  # fmt: skip
+    try:
+        found = registry.working(name)
+        if newest is not None:
+            same = registry.versions.get(name, newest).hash == found.hash
+            row["state"] = "published" if same else "edited since"
+    except TemplateNotFoundError:
+        found = registry.get(f"{name}@{LATEST}")
+        row["state"] = "file is gone"
+    except TemplateError as error:
+        return {**row, "description": str(error)}
+    kind = "chat" if found.is_chat else "text"
+    return {**row, "kind": kind, "inputs": [*found.inputs], "description": found.front.description}
 
 
 @template.command()
 @click.argument("name")
 @click.pass_context
 def show(ctx: click.Context, name: str) -> None:
-    """Print the file of template NAME.
+    """Print the file of template NAME, or of a version of it.
 
     \b
     promptlib template show banking/intent
+    promptlib template show banking/intent@3
     """
     click.echo(open_project(ctx).registry.source(name), nl=False)
 
@@ -77,18 +110,28 @@ def show(ctx: click.Context, name: str) -> None:
     metavar="FILE",
     help="Show the examples of this JSONL file, in its order.",
 )
+@click.option(
+    "--without", multiple=True, metavar="SECTION", help="Leave out a section, as if for room."
+)
 @json_option
 @click.pass_context
 def render(
-    ctx: click.Context, name: str, inputs: tuple[str, ...], examples: Path | None, as_json: bool
-) -> None:
+    ctx: click.Context, name: str, inputs: tuple[str, ...], examples: Path | None,
+    without: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
     """Render template NAME as it is: no store, no choosing, no budget.
 
     \b
     promptlib template render banking/intent -i query="Where is my card?"
-    promptlib template render banking/intent -i query=Hi --examples three.jsonl --json
+    promptlib template render banking/intent@2 -i query=Hi --examples three.jsonl --json
     """
+    from promptlib.errors import did_you_mean
+
     found = open_project(ctx).registry.get(name)
+    known = [section.name for section in found.sections]
+    for section in without:
+        if section not in known:
+            raise click.UsageError(f"no section {section!r}; {did_you_mean(section, known)}")
     values = found.checked_inputs(read_inputs(inputs, found))
     shown = []
     if examples is not None:
@@ -97,8 +140,12 @@ def render(
         shown = read_examples(examples)
     texts = (example.label or example.output for example in shown)
     labels = sorted({text for text in texts if isinstance(text, str)})
-    rendered = found.render(values, shown, labels=labels, candidate_labels=labels)
+    rendered = found.render(values, shown, labels=labels, candidate_labels=labels, without=without)
     if as_json:
         print_json({"text": rendered.text, "messages": rendered.messages})
     else:
         click.echo(rendered.text)
+
+
+for command in (check, publish, history, diff, label, rollback):
+    template.add_command(command)

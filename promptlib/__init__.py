@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from promptlib.errors import MissingDependencyError as MissingDependencyError
     from promptlib.errors import ModelNotFoundError as ModelNotFoundError
     from promptlib.errors import PromptlibError as PromptlibError
+    from promptlib.errors import ProviderError as ProviderError
     from promptlib.errors import ReadOnlyError as ReadOnlyError
+    from promptlib.errors import ReplayError as ReplayError
     from promptlib.errors import StaleIndexError as StaleIndexError
     from promptlib.errors import StoreError as StoreError
     from promptlib.errors import StoreNotFoundError as StoreNotFoundError
@@ -65,9 +67,9 @@ if TYPE_CHECKING:
 _ERRORS = (
     "BadExamplesError", "BudgetError", "BundleError", "ConfigError", "EmbedderError",
     "EncodingError", "ExampleError", "ExampleNotFoundError", "ExportError", "InputsError",
-    "MissingDependencyError", "ModelNotFoundError", "PromptlibError", "ReadOnlyError",
-    "StaleIndexError", "StoreError", "StoreNotFoundError", "TemplateError",
-    "TemplateNotFoundError", "TemplateSyntaxError", "TooFewExamplesError",
+    "MissingDependencyError", "ModelNotFoundError", "PromptlibError", "ProviderError",
+    "ReadOnlyError", "ReplayError", "StaleIndexError", "StoreError", "StoreNotFoundError",
+    "TemplateError", "TemplateNotFoundError", "TemplateSyntaxError", "TooFewExamplesError",
 )  # fmt: skip
 
 _HOMES = {

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
-from importlib.metadata import version
+from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any
 
 from promptlib.budget.fit import DropReason
-from promptlib.budget.share import Shared, fit_both
+from promptlib.budget.share import Shared, fit_all
 from promptlib.budget.tokens import not_text
 from promptlib.errors import BudgetError
 from promptlib.example import Example
 from promptlib.explaining import Explanation, LeftOut
 from promptlib.hint import Volume, volume_hint
 from promptlib.index.candidates import Candidates
+from promptlib.manifest import result_hash, versions
 from promptlib.message import turns_of
-from promptlib.prompt import Prompt
-from promptlib.selection.ordering import order_examples
+from promptlib.parts import measure_parts
+from promptlib.prompt import Lazily, Prompt
+from promptlib.rendering import PromptRenderer, Shown
 from promptlib.selection.pool import Pool, Weights
 from promptlib.selection.strategies import NO_WORDS, select_examples
 from promptlib.settings import Settings
-from promptlib.templating.template import Rendered, Template, example_scope
-from promptlib.templating.values import JsonList, jsonable
-from promptlib.version import __version__
+from promptlib.templating.inputs import with_cuts
+from promptlib.templating.specials import special_tokens_in
+from promptlib.templating.template import Rendered, Template
 
 ONE_BY_ONE = 32
 """So many ranks, or twice k, are taken one after the other by strategies that do so."""
@@ -71,32 +72,33 @@ def build_prompt(
     shortlist: Shortlist | None = None,
     *,
     history: Sequence[Mapping[str, Any]] = (),
+    cuts: Mapping[str, int] = MappingProxyType({}),
     notes: Sequence[str] = (),
 ) -> Prompt:
     """Choose, fit and render.
 
-    `inputs` have been checked. Without a shortlist the prompt is zero-shot. Raises BudgetError
-    when it is over its budget without examples, TemplateError when the template fails.
+    `inputs` have been checked; `cuts` says how many characters stay of those that are too long.
+    Without a shortlist the prompt is zero-shot. Raises BudgetError when it is over its budget
+    without examples, TemplateError when the template fails.
     """
-    return _Builder(template, inputs, settings, shortlist, history, tuple(notes)).build()
+    return _Builder(template, inputs, cuts, settings, shortlist, history, tuple(notes)).build()
 
 
 class _Builder:
     """One build: what its steps share."""
 
     def __init__(
-        self, template: Template, inputs: Mapping[str, Any], settings: Settings,
-        shortlist: Shortlist | None, history: Sequence[Mapping[str, Any]], notes: tuple[str, ...],
+        self, template: Template, inputs: Mapping[str, Any], cuts: Mapping[str, int],
+        settings: Settings, shortlist: Shortlist | None, history: Sequence[Mapping[str, Any]],
+        notes: tuple[str, ...],
     ) -> None:  # fmt: skip
         self.template = template
         self.inputs = inputs
+        self.cuts = cuts
         self.settings = settings
         self.shortlist = shortlist
-        self.limit = settings.budget - settings.reserve
         self.notes = notes
         self.turns = turns_of(history)
-        self.fetched: dict[int, tuple[Example, Any]] = {}
-        self.last: tuple[tuple[tuple[int, ...], int], Rendered] | None = None
         self.found = found = shortlist.candidates if shortlist is not None else Candidates.none()
         depth = shortlist.depth if shortlist is not None else 0
         self.pool = pool_of(found, settings.seed, settings.weights)
@@ -104,28 +106,29 @@ class _Builder:
         ranking = select_examples(self.pool, strategy=settings.strategy, depth=one_by_one)
         self.ranking = ranking.cut(depth)
         self.ranked: list[int] = self.ranking.positions.tolist()  # rank -> place in shortlist
-        self.scores: list[float] = self.ranking.scores.tolist()
-        self.labels = [self.pool.labels[at] for at in self.ranked]
+        labels = [self.pool.labels[at] for at in self.ranked]
         # Rank order, each once: the likeliest first.
-        self.candidate_labels = tuple(dict.fromkeys(x for x in self.labels if x is not None))
-        known = {
-            "labels": shortlist.labels if shortlist is not None else (),
-            "candidate_labels": self.candidate_labels,
-            "label_definitions": shortlist.label_definitions if shortlist is not None else {},
+        self.candidate_labels = tuple(dict.fromkeys(x for x in labels if x is not None))
+        self.known = {
+            name: value
+            for name, value in {
+                "labels": shortlist.labels if shortlist is not None else (),
+                "candidate_labels": self.candidate_labels,
+                "label_definitions": shortlist.label_definitions if shortlist is not None else {},
+            }.items()
+            if name in template.uses
         }
-        self.scope = {
-            name: jsonable(value)
-            for name, value in (known | dict(inputs)).items()
-            if name not in known or name in template.uses
-        }
-        self.messages = [[jsonable(message) for message in turn] for turn in self.turns]
+        scope = self.known | with_cuts(inputs, template.inputs, cuts)
+        self.renderer = PromptRenderer(
+            template, settings, scope, self.turns, self._fetch, len(self.ranked)
+        )
 
     def build(self) -> Prompt:
-        settings = self.settings
+        settings, renderer = self.settings, self.renderer
         shared = self._fit()
-        fit, self.kept_turns = shared.fit, shared.turns
-        shown = order_examples(fit.chosen, settings.order, settings.seed)
-        rendered = self._render(fit.chosen, shared.turns)
+        fit = shared.fit
+        self.shown = shown = Shown(fit.chosen, shared.turns, self._without(shared.sections))
+        rendered = renderer.render(shown)
         if settings.explain:
             missing = [rank for rank in range(len(self.ranked)) if rank not in fit.costs]
             fit = replace(fit, costs=fit.costs | {rank: self._cost(rank) for rank in missing})
@@ -133,6 +136,9 @@ class _Builder:
         knows_words = settings.explain or settings.strategy not in NO_WORDS
         why = Explanation(self.found, self.pool, self.ranking, fit, left_out, knows_words)
         volume = self.shortlist.volume if self.shortlist is not None else None
+        ranks = renderer.ordered(fit.chosen)
+        examples = renderer.examples(ranks)
+        specials = self._special_tokens(examples)
         return Prompt(
             text=rendered.text,
             messages=rendered.messages,
@@ -142,25 +148,36 @@ class _Builder:
             reserve=settings.reserve,
             encoding=settings.counter.encoding,
             examples=tuple(
-                why.chosen(rank, self.fetched[rank][0], partial(self._cost, rank)) for rank in shown
+                why.chosen(rank, example, partial(self._cost, rank))
+                for rank, example in zip(ranks, examples, strict=True)
             ),
             crowded=sum(reason is DropReason.OVER_BUDGET for reason in fit.dropped.values()),
-            list_dropped=why.dropped,
-            hint=volume_hint(volume, len(shown)) if volume is not None else None,
-            notes=(*self.notes, *self._notes(rendered)),
-            manifest=self._manifest(rendered, shown),
+            static_examples=self._static,
+            left_sections=self._left(shown),
+            special_tokens=specials,
+            hint=volume_hint(volume, len(ranks)) if volume is not None else None,
+            notes=(*self.notes, *self._notes(rendered, specials)),
+            settings=self._facts(rendered, fit.tokens, examples),
+            lazily=Lazily(
+                why.dropped,
+                partial(measure_parts, renderer, shown, len(self.turns), fit.tokens, fit.dropped),
+                partial(renderer.stable_prefix, shown, fit.tokens),
+            ),
         )
 
     # -- fitting ---------------------------------------------------------------------------------
 
     def _fit(self) -> Shared:
         settings = self.settings
+        sections = tuple(section.priority for section in self.template.sections)
+        priorities = settings.priorities._replace(sections=sections)
         try:
-            return fit_both(
-                self.scores, len(self.turns), self._count, limit=self.limit,
-                priority=settings.priority, claim=settings.claim, k=settings.k,
-                min_k=settings.min_k, max_example_tokens=settings.max_example_tokens,
-                share=settings.share, gains=self.ranking.gains,
+            return fit_all(
+                self.ranking.scores.tolist(), len(self.turns), self._count,
+                limit=settings.budget - settings.reserve, priorities=priorities,
+                claim=settings.claim, k=settings.k, min_k=settings.min_k,
+                max_example_tokens=settings.max_example_tokens, share=settings.share,
+                gains=self.ranking.gains,
             )  # fmt: skip
         except BudgetError as error:
             raise BudgetError(
@@ -170,56 +187,53 @@ class _Builder:
                 available=error.available,
             ) from None
 
-    def _count(self, ranks: Sequence[int], turns: int) -> int:
-        rendered = self._render(ranks, turns)
-        counter, tools = self.settings.counter, self.settings.tools
-        if rendered.messages is None:
-            return counter.count(rendered.text)
-        return counter.count_messages(rendered.messages, tools)
+    def _count(self, ranks: Sequence[int], turns: int, sections: int) -> int:
+        return self.renderer.count(Shown(tuple(ranks), turns, self._without(sections)))
 
-    def _render(self, ranks: Sequence[int], turns: int) -> Rendered:
-        key = tuple(ranks), turns
-        last = self.last
-        if last is not None and last[0] == key:
-            return last[1]  # what was counted last is most often what is shown
-        ordered = order_examples(ranks, self.settings.order, self.settings.seed)
-        kept = self.messages[len(self.messages) - turns :]
-        rendered = self.template.render_scope(
-            self.scope
-            | {
-                "examples": [scope for _, scope in self._examples(ordered)],
-                "history": JsonList(message for turn in kept for message in turn),
-            }
-        )
-        if rendered.messages is None and (self.settings.as_message or self.settings.tools):
-            # A text that goes with tools goes as a message.
-            rendered = Rendered("", [{"role": "user", "content": rendered.text}])
-        self.last = key, rendered
-        return rendered
+    def _without(self, kept: int) -> frozenset[str]:
+        """Name the sections that leave when so many of the highest priority stay."""
+        return frozenset(section.name for section in self.template.sections[kept:])
 
-    def _examples(self, ranks: Sequence[int]) -> list[tuple[Example, Any]]:
-        if (missing := [rank for rank in ranks if rank not in self.fetched]) and self.shortlist:
-            # One question to the database: for what fits at once, or for everything.
-            wanted = missing if not self.fetched else range(len(self.ranked))
-            keys = self.shortlist.candidates.keys
-            examples = self.shortlist.fetch([int(keys[self.ranked[rank]]) for rank in wanted])
-            for rank, example in zip(wanted, examples, strict=True):
-                self.fetched[rank] = example, example_scope(example)
-        return [self.fetched[rank] for rank in ranks]
+    def _fetch(self, ranks: Sequence[int]) -> list[Example]:
+        assert self.shortlist is not None  # without one there are no ranks
+        keys = self.found.keys
+        return self.shortlist.fetch([int(keys[self.ranked[rank]]) for rank in ranks])
 
     # -- reporting -------------------------------------------------------------------------------
 
     def _cost(self, rank: int) -> int:
-        return max(0, self._count((rank,), self.kept_turns) - self._fixed)
+        return max(0, self.renderer.count(replace(self.shown, ranks=(rank,))) - self._fixed)
 
     @cached_property
     def _fixed(self) -> int:
-        return self._count((), self.kept_turns)
+        return self.renderer.count(replace(self.shown, ranks=()))
 
-    def _notes(self, rendered: Rendered) -> Iterator[str]:
-        if self.kept_turns < len(self.turns):
-            left = len(self.turns) - self.kept_turns
+    @property
+    def _static(self) -> tuple[Example, ...]:
+        return self.template.static if "static_examples" in self.template.uses else ()
+
+    def _left(self, shown: Shown) -> tuple[str, ...]:
+        names = (section.name for section in self.template.sections)
+        return tuple(name for name in names if name in shown.without)
+
+    def _special_tokens(self, examples: Sequence[Example]) -> dict[str, int]:
+        kept = self.turns[len(self.turns) - self.shown.turns :]
+        said = [[message.get("content") for message in turn] for turn in kept]
+        contents = [[example.input, example.output] for example in (*self._static, *examples)]
+        return dict(Counter(special_tokens_in([dict(self.inputs), said, contents])))
+
+    def _notes(self, rendered: Rendered, specials: Mapping[str, int]) -> Iterator[str]:
+        if self.shown.turns < len(self.turns):
+            left = len(self.turns) - self.shown.turns
             yield f"{left} of {len(self.turns)} turns of history left out for room"
+        for name, kept in self.cuts.items():
+            yield f"input {name} cut to {kept:,} of its {len(self.inputs[name]):,} characters"
+        if specials:
+            done = {"keep": "they stay, as text", "escape": "escaped", "strip": "stripped"}
+            yield (
+                f"special tokens in the data: {', '.join(specials)}; "
+                f"{done[self.template.neutralise]}"
+            )
         parts = sum(not_text(message["content"]) for message in rendered.messages or ())
         if parts:
             yield (
@@ -227,16 +241,25 @@ class _Builder:
                 "model and isn't counted; keep room for them in the reserve"
             )
 
-    def _manifest(self, rendered: Rendered, shown: Sequence[int]) -> dict[str, Any]:
-        settings, template = self.settings, self.template
+    def _facts(
+        self, rendered: Rendered, tokens: int, examples: Sequence[Example]
+    ) -> dict[str, Any]:
+        settings, template, shown = self.settings, self.template, self.shown
         store = None
         if self.shortlist is not None:
             store = {"name": self.shortlist.store, **self.shortlist.origin}
         return {
-            "template": {"name": template.name, "version": None, "hash": template.hash},
+            "template": {
+                "name": template.name, "version": template.version, "hash": template.hash,
+            },
             "inputs": dict(self.inputs),
-            "history": [list(turn) for turn in self.turns[len(self.turns) - self.kept_turns :]],
-            "kept_turns": self.kept_turns,
+            "cuts": dict(self.cuts),
+            "history": [list(turn) for turn in self.turns[len(self.turns) - shown.turns :]],
+            "kept_turns": shown.turns,
+            "sections": {
+                "kept": [s.name for s in template.sections if s.name not in shown.without],
+                "left_out": list(self._left(shown)),
+            },
             "store": store,
             "strategy": self.ranking.strategy,
             "weights": settings.weights.changed(),
@@ -251,27 +274,24 @@ class _Builder:
             "where": settings.where.to_data(),
             "budget": settings.budget,
             "reserve": settings.reserve,
-            "priority": settings.priority,
+            "priority": {
+                "history": settings.priorities.history, "examples": settings.priorities.examples,
+            },
             "share": settings.claim,
             "tools": list(settings.tools),
+            "as_message": rendered.messages is not None and not template.is_chat,
             "model": settings.model,
             "encoding": settings.counter.encoding,
             "margin": settings.counter.margin,
+            **{name: self.known.get(name) for name in ("labels", "label_definitions")},
             "candidate_labels": list(self.candidate_labels),
-            "examples": [
-                {"id": example.id, "hash": example.content_hash}
-                for example, _ in (self.fetched[rank] for rank in shown)
-            ],
-            "versions": _versions(),
-            "result": _result_hash(rendered),
-        }
+            "examples": [_pin(example) for example in examples],
+            "static_examples": [_pin(example) for example in self._static],
+            "tokens": tokens,
+            "versions": versions(),
+            "result": result_hash(rendered.text, rendered.messages),
+        }  # fmt: skip
 
 
-@cache
-def _versions() -> dict[str, str]:
-    return {"promptlib": __version__, "jinja2": version("jinja2")}
-
-
-def _result_hash(rendered: Rendered) -> str:
-    result: Any = rendered.messages if rendered.messages is not None else rendered.text
-    return hashlib.sha256(json.dumps(result, ensure_ascii=False).encode()).hexdigest()[:32]
+def _pin(example: Example) -> dict[str, str]:
+    return {"id": example.id, "hash": example.content_hash}

@@ -183,10 +183,10 @@ def _first_prompt(project: Project) -> Finding:
     for name in project.registry.list():
         template = project.registry.get(name)
         spec = template.front.examples
-        only_text = all(s.type == "string" or not s.required for s in template.inputs.values())
+        only_text = all(s.type == "string" or not s.is_required for s in template.inputs.values())
         if spec is None or spec.store is None or not only_text:
             continue
-        inputs = {n: "a test" for n, s in template.inputs.items() if s.required}
+        inputs = {n: "a test" for n, s in template.inputs.items() if s.is_required}
         with TemporaryDirectory() as folder:
             trial = _trial(project, spec.store, Path(folder))
             try:

@@ -19,6 +19,8 @@ PromptlibError
 ├── BundleError              a bundle isn't whole, or made by a newer promptlib
 ├── MissingDependencyError   an optional package isn't installed
 ├── ExportError              rows that a trainer would refuse: every one is listed
+├── ProviderError            a provider's API has no form for these messages
+├── ReplayError              a prompt can't be rebuilt: the message says which part is missing
 ├── BudgetError              the prompt doesn't fit even without examples
 └── TooFewExamplesError      fewer examples can be shown than min_k asks for
 """
@@ -128,6 +130,14 @@ class ExportError(PromptlibError):
         if more := len(self.problems) - len(lines):
             lines.append(f"and {more:,} more")
         super().__init__("\n".join([*lines, hint] if hint else lines))
+
+
+class ProviderError(PromptlibError):
+    """A provider's API has no form for these messages; the message says for which, and why."""
+
+
+class ReplayError(PromptlibError):
+    """A prompt can't be rebuilt from its manifest; the message says which part is missing."""
 
 
 class BudgetError(PromptlibError):

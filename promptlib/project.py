@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, Unpack
 
 from sqlalchemy import Connection
 
-from promptlib.building import build_prompt
 from promptlib.config import ProjectConfig, ProjectProgress
 from promptlib.embedding.embedder import Embedder
 from promptlib.embedding.loading import LazyEmbedder
@@ -21,16 +21,15 @@ from promptlib.filtering import Where
 from promptlib.index.state import State
 from promptlib.index.vector import ExampleIndex
 from promptlib.prompt import Prompt
+from promptlib.replaying import Replay, replay_prompt
 from promptlib.request import Request, make_request
 from promptlib.retrieval import Hit, Query, search_examples
 from promptlib.selection.pool import Strategy
 from promptlib.selection.strategies import strategy_name
-from promptlib.settings import Options, Settings, resolve_settings
+from promptlib.settings import Options
 from promptlib.shortlist import make_shortlist, settled
 from promptlib.store.database import Database
-from promptlib.stores import ProjectStores
-from promptlib.templating.registry import TemplateRegistry
-from promptlib.templating.template import Template
+from promptlib.templates import ProjectTemplates
 from promptlib.usage import UsageLedger, UsageRow, read_usage
 
 WORKERS = 2
@@ -38,7 +37,7 @@ WORKERS = 2
 waiting too."""
 
 
-class Project(ProjectStores):
+class Project(ProjectTemplates):
     """The parts of a project folder, each opened when it is first used; safe to share by threads.
 
     Open one with `promptlib.open`. A server that forks workers may open it before or after.
@@ -59,7 +58,6 @@ class Project(ProjectStores):
         super().__init__(
             root, config, embedder, database=database, index_folder=index_folder, progress=progress
         )
-        self.registry = TemplateRegistry(root / config.templates)
         self.ledger = UsageLedger(self.database)
         self._counts_usage = config.usage if usage is None else usage
 
@@ -87,7 +85,7 @@ class Project(ProjectStores):
         tokenizers. Raises what `build` would.
         """
         for name in templates or self.registry.list():
-            template = self.registry.get(name)
+            template = self.template(name)
             spec = template.front.examples
             if spec is not None and spec.store is not None and template.uses - {"history"}:
                 self.index(spec.store).search("warm up", 1)
@@ -177,28 +175,19 @@ class Project(ProjectStores):
         Takes the prompt or its manifest; counts are all that is kept. Raises InputsError for
         anything else.
         """
-        manifest = prompt.manifest if isinstance(prompt, Prompt) else prompt
+        manifest = prompt.settings if isinstance(prompt, Prompt) else prompt
         self.ledger.judge(manifest, correct)
 
-    def settings_of(self, template: Template) -> Settings:
-        """Resolve the settings that prompts of a template are built with, unless told otherwise."""
-        return resolve_settings(
-            template.front, {}, model=self.config.model, encoding=self.config.encoding,
-            root=self.root,
-        )  # fmt: skip
+    def replay(
+        self, manifest: Mapping[str, Any], *, inputs: Mapping[str, Any] | None = None,
+        history: Iterable[Any] | None = None,
+    ) -> Replay:  # fmt: skip
+        """Render the prompt of a manifest again, to the same bytes; without embedder or index.
 
-    def template_of(self, store: str) -> str | None:
-        """Name the template that names a store; raises ConfigError where several do."""
-        found = []
-        for name in self.registry.list():
-            spec = self.registry.get(name).front.examples
-            if spec is not None and spec.store == store:
-                found.append(name)
-        if len(found) > 1:
-            raise ConfigError(
-                f"store {store!r} is used by {', '.join(found)}: say which one with --template"
-            )
-        return found[0] if found else None
+        A manifest without inputs asks for `inputs` and `history`. Raises ReplayError that says
+        which part is missing.
+        """
+        return replay_prompt(self.registry, self.database, manifest, inputs, history)
 
     def usage(self, days: int | None = None) -> list[UsageRow]:
         """List what was counted: of the last so many days, or ever."""
@@ -211,7 +200,7 @@ class Project(ProjectStores):
         self, template: str, query: str | None, inputs: Mapping[str, Any] | None,
         history: Iterable[Any] | None, options: Options,
     ) -> Request:  # fmt: skip
-        loaded = self.registry.get(template)
+        loaded = self.template(template)
         return make_request(loaded, self.config, self.root, query, inputs, history, options)
 
     def _answer(self, requests: Sequence[Request]) -> list[Prompt]:
@@ -224,8 +213,7 @@ class Project(ProjectStores):
         """Build the prompts of one template, in one snapshot of its store."""
         name = requests[0].store if requests else None
         if name is None:
-            return [build_prompt(r.template, r.inputs, r.settings, history=r.history, notes=r.notes)
-                    for r in requests]  # fmt: skip
+            return [request.prompt(None) for request in requests]
         index = self.index(name)
         if requests[0].searches and isinstance(self.embedder, LazyEmbedder):
             self.embedder.start()
@@ -251,12 +239,9 @@ class Project(ProjectStores):
     ) -> Prompt:  # fmt: skip
         tuned = index.settings(state, connection).tuned
         settings = settled(request.settings, tuned, state.origin.fingerprint)
-        found = make_shortlist(index, state, connection, query, settings)
+        found = make_shortlist(index, state, connection, query, settings, request.template)
         notes = (*self._store_notes(index.store, found.rows, found.pending), *found.notes)
-        return build_prompt(
-            request.template, request.inputs, settings, found, history=request.history,
-            notes=notes,
-        )  # fmt: skip
+        return replace(request, settings=settings, notes=notes).prompt(found)
 
 
 @contextmanager

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from promptlib.budget.fit import DropReason
 from promptlib.budget.models import CountKind
 from promptlib.example import Example
 from promptlib.hint import Hint
+from promptlib.manifest import seal
+from promptlib.sending import Sendable
+from promptlib.stability import StablePrefix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,35 @@ class DroppedExample(Candidate):
 
 
 @dataclass(frozen=True)
-class Prompt:
+class Part:
+    """A part of a prompt and what it costs."""
+
+    name: str
+    """`fixed`, `static examples`, `history`, `examples`, or a section's name."""
+    tokens: int
+    """How much shorter the prompt is without it; of `fixed`, what is there without all others."""
+    left_out: str
+    """What of it left for room, in words."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain data."""
+        return {**vars(self)}
+
+
+class Lazily(NamedTuple):
+    """What is worked out only when somebody asks."""
+
+    dropped: Callable[[], tuple[DroppedExample, ...]]
+    parts: Callable[[], tuple[Part, ...]]
+    stable_prefix: Callable[[], StablePrefix | None]
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True)
+class Prompt(Sendable):
     """A finished prompt: `tokens <= budget - reserve`, counted on exactly what stands here."""
 
     text: str
@@ -90,16 +121,48 @@ class Prompt:
     """In the order of the prompt."""
     crowded: int
     """How many candidates were left out for room."""
-    list_dropped: Callable[[], tuple[DroppedExample, ...]] = field(repr=False, compare=False)
+    static_examples: tuple[Example, ...]
+    """Those that every prompt of the template shows."""
+    left_sections: tuple[str, ...]
+    """Sections that were left out for room."""
+    special_tokens: Mapping[str, int]
+    """Models' special tokens in inputs, history and examples, and how often each stands there."""
     hint: Hint | None
     notes: tuple[str, ...]
     """What the caller should know, a sentence each."""
-    manifest: Mapping[str, Any] = field(repr=False)
+    settings: Mapping[str, Any] = field(repr=False)
+    """All that its making depended on: what the manifest says."""
+    lazily: Lazily = field(repr=False, compare=False)
 
     @cached_property
     def dropped(self) -> tuple[DroppedExample, ...]:
         """The candidates that aren't shown, by rank; those that weren't ranked come last."""
-        return self.list_dropped()
+        return self.lazily.dropped()
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """What the parts of the prompt cost, and what of them left."""
+        return self.lazily.parts()
+
+    @cached_property
+    def stable_prefix(self) -> StablePrefix | None:
+        """Where the start ends that doesn't depend on the query; None where it can't be told."""
+        return self.lazily.stable_prefix()
+
+    @property
+    def stable_messages(self) -> int:
+        """How many messages from the start are the same for every query."""
+        return self.stable_prefix.messages if self.stable_prefix is not None else 0
+
+    def manifest(self, *, inputs: bool = True) -> dict[str, Any]:
+        """Give all that it takes to build these bytes again, as plain data; see `Project.replay`.
+
+        Without `inputs`, hashes stand for inputs and history.
+        """
+        return seal({**self.settings, "stable_prefix": self._stable()}, inputs=inputs)
+
+    def _stable(self) -> dict[str, Any] | None:
+        return None if self.stable_prefix is None else self.stable_prefix.to_dict()
 
     @property
     def candidates(self) -> list[PromptExample | DroppedExample]:
@@ -107,7 +170,11 @@ class Prompt:
         return sorted([*self.examples, *self.dropped], key=lambda candidate: candidate.rank)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "list_dropped": partial(tuple, self.dropped)}
+        known = Lazily(
+            partial(tuple, self.dropped), partial(tuple, self.parts),
+            partial(_itself, self.stable_prefix),
+        )  # fmt: skip
+        return {**self.__dict__, "lazily": known}
 
     def report(self, *, hint: bool = True) -> str:
         """Say in a line what the prompt costs and shows; further lines for notes and hint."""
@@ -119,20 +186,27 @@ class Prompt:
     def summary(self) -> str:
         """Say in one line what the prompt costs and shows."""
         counted = f"{self.encoding}, {self.count_kind}"
-        if self.count_kind == "estimate" and self.manifest["margin"]:
-            counted += f" with {self.manifest['margin']:.0%} margin"
+        if self.count_kind == "estimate" and self.settings["margin"]:
+            counted += f" with {self.settings['margin']:.0%} margin"
         elif self.count_kind == "estimate":
             counted += " for tools, calls and parts that aren't text"
         room = f"{self.budget - self.reserve:,}"
         if self.reserve:
             room += f" ({self.budget:,} less {self.reserve:,} reserved)"
         parts = [f"{self.tokens:,} tokens of {room}, {counted}"]
-        if self.manifest["store"] is not None:
+        if self.static_examples:
+            parts.append(f"{len(self.static_examples)} static examples")
+        if self.settings["store"] is not None:
             shown = len(self.examples)
             noun = "example" if shown == 1 else "examples"
-            parts.append(f"{shown} {noun} from {self.manifest['store']['name']}")
+            parts.append(f"{shown} {noun} from {self.settings['store']['name']}")
             if self.crowded:
                 parts.append(f"{self.crowded} of the candidates left out for room")
+        if self.left_sections:
+            noun = "section" if len(self.left_sections) == 1 else "sections"
+            parts.append(f"{noun} {', '.join(self.left_sections)} left out for room")
+        if (stable := self.stable_prefix) is not None:
+            parts.append(f"stable prefix {stable.tokens:,} ({stable.share:.0%})")
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -147,7 +221,12 @@ class Prompt:
             "encoding": self.encoding,
             "examples": [example.to_dict() for example in self.examples],
             "dropped": [example.to_dict() for example in self.dropped],
+            "static_examples": [example.id for example in self.static_examples],
+            "left_sections": list(self.left_sections),
+            "stable_prefix": self._stable(),
+            "parts": [part.to_dict() for part in self.parts],
+            "special_tokens": dict(self.special_tokens),
             "hint": self.hint.to_dict() if self.hint is not None else None,
             "notes": list(self.notes),
-            "manifest": dict(self.manifest),
+            "manifest": self.manifest(),
         }

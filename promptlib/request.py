@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from promptlib.building import Shortlist, build_prompt
 from promptlib.config import ProjectConfig
 from promptlib.errors import ConfigError, EncodingError, ExampleError, InputsError
 from promptlib.example import Recipe, retrieval_text
 from promptlib.message import read_history
+from promptlib.prompt import Prompt
 from promptlib.selection.strategies import QUERY_FREE
 from promptlib.settings import Options, Settings, resolve_settings
+from promptlib.templating.inputs import cut_length
 from promptlib.templating.template import SCOPE, Template
 from promptlib.text import canonical_json
 
@@ -28,6 +31,15 @@ class Request:
     store: str | None
     """Where examples and labels come from; None for a template that uses neither."""
     notes: tuple[str, ...] = ()
+    cuts: Mapping[str, int] = field(default_factory=dict)
+    """How many characters stay of the inputs that are longer than their template allows."""
+
+    def prompt(self, shortlist: Shortlist | None) -> Prompt:
+        """Build the prompt; raises BudgetError, TooFewExamplesError and TemplateError."""
+        return build_prompt(
+            self.template, self.inputs, self.settings, shortlist, history=self.history,
+            cuts=self.cuts, notes=self.notes,
+        )  # fmt: skip
 
     @property
     def searches(self) -> bool:
@@ -97,11 +109,12 @@ def make_request(
         error.args = (f"template {template.name!r}: {error}",)
         raise
     store = named_store(template, options)
-    used = sorted(template.uses - {"history"})
+    cuts = _cuts(template, given, settings)
+    used = sorted(template.uses - {"history", "static_examples"})
     if not used:
         shown = f"template {template.name} shows no examples: store {store} wasn't asked"
-        notes = (shown,) if store is not None else ()
-        return Request(template, given, messages, settings, None, notes)
+        notes = (shown,) if store is not None and not template.static else ()
+        return Request(template, given, messages, settings, None, notes, cuts)
     if store is None:
         raise ConfigError(
             f"template {template.name!r} uses {', '.join(used)} but names no store; "
@@ -109,7 +122,18 @@ def make_request(
         )
     if "examples" not in used:
         settings = replace(settings, k=0)
-    return Request(template, given, messages, settings, store)
+    return Request(template, given, messages, settings, store, cuts=cuts)
+
+
+def _cuts(template: Template, given: Mapping[str, Any], settings: Settings) -> dict[str, int]:
+    """Say how many characters stay of the inputs that are too long."""
+    counter = settings.counter
+    lengths = {
+        name: cut_length(given[name], spec, counter.count, counter.token_ends)
+        for name, spec in template.inputs.items()
+        if spec.max_tokens is not None and given[name] is not None
+    }
+    return {name: length for name, length in lengths.items() if length is not None}
 
 
 def named_store(template: Template, options: Options) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from promptlib.budget.models import context_window
-from promptlib.budget.share import Part
+from promptlib.budget.share import Priorities
 from promptlib.budget.tokens import TokenCounter
 from promptlib.errors import ConfigError, did_you_mean
 from promptlib.filtering import Where
@@ -87,7 +87,7 @@ class Settings:
     seed: int
     budget: int
     reserve: int
-    priority: Part
+    priorities: Priorities
     claim: float
     """Of the room for history and examples, for the first of them."""
     model: str | None
@@ -140,7 +140,9 @@ def resolve_settings(
         seed=chosen["seed"],
         budget=budget,
         reserve=chosen["reserve"],
-        priority=front.budget.priority,
+        priorities=Priorities(
+            history=front.budget.priorities.history, examples=front.budget.priorities.examples
+        ),
         claim=front.budget.share,
         model=model,
         counter=_counter(levels, root),

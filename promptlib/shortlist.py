@@ -20,6 +20,7 @@ from promptlib.retrieval import SAMPLE, Query, chosen_strategy, find_candidates
 from promptlib.selection.strategies import NO_WORDS
 from promptlib.settings import Settings
 from promptlib.store.settings import Tuned
+from promptlib.templating.template import Template
 from promptlib.text import canonical_json, text_number
 
 SPARE = 16
@@ -31,7 +32,7 @@ Fetch = Callable[[Sequence[int]], list[Example]]
 
 def make_shortlist(
     index: ExampleIndex, state: State, connection: Connection, query: Query | None,
-    settings: Settings,
+    settings: Settings, template: Template,
 ) -> Shortlist:  # fmt: skip
     """Search a state of an index, in its snapshot; without a query, for its labels alone."""
     store = index.store
@@ -46,7 +47,9 @@ def make_shortlist(
         allowed = index.allowed(state, connection, settings.where) if settings.where else None
         if allowed is not None and not (state.alive & allowed).any():
             notes.append(f"no row of {store.name} meets the conditions")
-        found, left_out = find_usable(state, query, settings, fetch, allowed)
+        found, left_out = find_usable(
+            state, query, settings, fetch, allowed, static=static_ids(template)
+        )
         if own := sum(len(rows) for why, rows in left_out if why is DropReason.EQUALS_QUERY):
             notes.append(f"{own:,} rows of {store.name} with the query's own text left out")
     return Shortlist(
@@ -69,6 +72,12 @@ def make_shortlist(
     )
 
 
+def static_ids(template: Template) -> list[str]:
+    """List the examples that every prompt of a template shows."""
+    shown = template.static if "static_examples" in template.uses else ()
+    return [example.id for example in shown]
+
+
 def settled(settings: Settings, tuned: Tuned | None, fingerprint: str) -> Settings:
     """Say what `auto` stands for, for one store."""
     if settings.strategy != "auto":
@@ -79,15 +88,15 @@ def settled(settings: Settings, tuned: Tuned | None, fingerprint: str) -> Settin
 
 def find_usable(
     state: State, query: Query, settings: Settings, fetch: Fetch, allowed: Mask | None = None,
-    hides: Callable[[Candidates], Mask] | None = None,
+    hides: Callable[[Candidates], Mask] | None = None, static: Sequence[str] = (),
 ) -> tuple[Candidates, LeftOut]:  # fmt: skip
     """Find the rows that a strategy may rank, and those it may not, with the reason.
 
     The search goes deeper until there are enough of the first. `hides` marks more rows that count
-    as the query's own.
+    as the query's own; those with the ids of `static` are shown already.
     """
     wanted = max(SHORTLIST, settings.k)
-    depth = wanted + SPARE
+    depth = wanted + SPARE + len(static)
     while True:
         found = find_candidates(state, query, settings.strategy, depth, settings.seed, allowed)
         own = _own(found, query, settings)
@@ -97,6 +106,8 @@ def find_usable(
             DropReason.EQUALS_QUERY: own,
             DropReason.DUPLICATE: repeats(found, fetch) & ~own,
         }
+        if static:
+            left_out[DropReason.STATIC] = np.isin(found.ids, static) & ~own
         usable = ~np.logical_or.reduce([*left_out.values()])
         if usable.sum() >= wanted or len(found) < depth:
             break

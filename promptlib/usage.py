@@ -92,7 +92,7 @@ class UsageLedger(ForkAware):
     def count(self, prompts: Sequence[Prompt]) -> None:
         """Put prompts on the list."""
         self._put([
-            (_key(prompt.manifest), Counts(prompts=1, tokens=prompt.tokens), prompt.text)
+            (_key(prompt.settings), Counts(prompts=1, tokens=prompt.tokens), prompt.text)
             for prompt in prompts
         ])  # fmt: skip
 

@@ -50,7 +50,7 @@ assert all(importlib.util.find_spec(name) is None for name in ("torch", "sentenc
 import promptlib
 project = promptlib.open(sys.argv[1])
 texts = json.loads(sys.argv[2])
-print(json.dumps([[p.text, p.tokens, p.manifest["result"]] for p in (
+print(json.dumps([[p.text, p.tokens, p.settings["result"]] for p in (
     project.build("banking/intent", text, strategy=strategy)
     for text in texts for strategy in ("auto", "mmr", "random")
 )]))

@@ -328,23 +328,23 @@ def test_auto_follows_the_record_of_this_embedder_only(project: Project) -> None
         )  # fmt: skip
 
     before = project.build("tickets/route", "card")
-    assert before.manifest["strategy"] == AUTO
+    assert before.settings["strategy"] == AUTO
     save_tuned(project.store("tickets"), tuned("another"))
-    assert project.build("tickets/route", "card").manifest["strategy"] == AUTO
+    assert project.build("tickets/route", "card").settings["strategy"] == AUTO
     save_tuned(project.store("tickets"), tuned(project.embedder.fingerprint))
     after = project.build("tickets/route", "card")
-    assert after.manifest["strategy"] == "balanced"
-    assert after.manifest["weights"] == {"max_per_label": 1}
+    assert after.settings["strategy"] == "balanced"
+    assert after.settings["weights"] == {"max_per_label": 1}
     labels = [example.label for example in after.examples]
     assert len(labels) == len({*labels}) == 3
     told = project.build("tickets/route", "card", max_per_label=2, strategy="auto")
-    assert told.manifest["weights"] == {"max_per_label": 2}
+    assert told.settings["weights"] == {"max_per_label": 2}
     asked = project.build("tickets/route", "card", strategy="similar")
-    assert asked.manifest["strategy"] == "similar"
+    assert asked.settings["strategy"] == "similar"
     project.sync("tickets")
-    assert project.build("tickets/route", "card").manifest["strategy"] == "balanced"
+    assert project.build("tickets/route", "card").settings["strategy"] == "balanced"
     project.import_file("tickets", write_rows(project.root / "more.jsonl", QUERIES))
-    assert project.build("tickets/route", "card").manifest["strategy"] == "balanced"
+    assert project.build("tickets/route", "card").settings["strategy"] == "balanced"
 
 
 FRONT = """\
@@ -384,7 +384,7 @@ def test_a_winner_is_written_with_its_evidence(
     evidence = [line for line in written.splitlines() if line.startswith("# tuned by promptlib: ")]
     assert len(evidence) == 1 and f"vote accuracy {found.gain.value:+.3f}" in evidence[0]
     assert "against random, k 4, 300 tokens, on 18 queries" in evidence[0]
-    assert project.build(name, "a word 1").manifest["k"] == found.winner.k
+    assert project.build(name, "a word 1").settings["k"] == found.winner.k
     (project.root / "templates" / f"{name}.j2").write_bytes(
         b"\xef\xbb\xbf" + FRONT.replace("tickets", "easy").replace("\n", "\r\n").encode()
     )

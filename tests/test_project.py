@@ -112,7 +112,7 @@ def test_the_same_inputs_give_the_same_bytes(root: Path) -> None:
     for _ in range(2):
         project = promptlib.open(root)
         prompt = project.build(ROUTE, "new pin")
-        texts.add((prompt.text, prompt.manifest["result"]))
+        texts.add((prompt.text, prompt.settings["result"]))
         project.database.close()
     assert len(texts) == 1
 
@@ -126,12 +126,12 @@ def test_arguments_override_front_matter_which_overrides_the_project(
     name = write_template(TEMPLATE.replace("k: 4", "k: 2, order: nearest-first, seed: 7")
                           .replace("description", "model: gpt-4\ndescription"))  # fmt: skip
     prompt = project.build(name, "card")
-    assert prompt.encoding == "cl100k_base" and prompt.manifest["seed"] == 7
+    assert prompt.encoding == "cl100k_base" and prompt.settings["seed"] == 7
     assert [example.rank for example in prompt.examples] == [1, 2]
     prompt = project.build(
         name, "card", order="nearest-last", strategy="random", seed=1, model="gpt-4o"
     )
-    assert prompt.manifest["strategy"] == "random" and prompt.encoding == "o200k_base"
+    assert prompt.settings["strategy"] == "random" and prompt.encoding == "o200k_base"
 
 
 def test_any_counter_counts(project: Project) -> None:
@@ -202,7 +202,7 @@ def test_history_fills_what_fits_newest_first(
     assert kept and kept[0]["role"] == "user" and list(kept) == [
         {"role": m["role"], "content": m["content"].strip()} for m in history[-len(kept) :]
     ]  # fmt: skip
-    assert prompt.manifest["kept_turns"] == len(kept) // 2
+    assert prompt.settings["kept_turns"] == len(kept) // 2
     assert "turns of history left out for room" in prompt.report()
     with pytest.raises(InputsError, match="doesn't use history"):
         project.build(ROUTE, "now", history=history)
@@ -258,7 +258,8 @@ def test_to_dict_is_json_and_a_prompt_can_be_pickled(project: Project) -> None:
     data = json.loads(json.dumps(prompt.to_dict()))
     assert set(data) == {
         "text", "messages", "tokens", "count_kind", "budget", "reserve", "encoding", "examples",
-        "dropped", "hint", "notes", "manifest",
+        "dropped", "hint", "notes", "manifest", "static_examples", "left_sections", "parts",
+        "special_tokens", "stable_prefix",
     }  # fmt: skip
     assert {"id", "rank", "score", "tokens", "label"} <= set(data["examples"][0])
     assert data["examples"][-1]["label"] == "card_lost"
@@ -268,7 +269,7 @@ def test_to_dict_is_json_and_a_prompt_can_be_pickled(project: Project) -> None:
 
 def test_the_manifest_pins_everything_and_holds_no_example(project: Project) -> None:
     prompt = project.build(ROUTE, "I lost my card")
-    manifest = prompt.manifest
+    manifest = prompt.manifest()
     assert manifest["template"] == {
         "name": ROUTE, "version": None, "hash": project.registry.get(ROUTE).hash,
     }  # fmt: skip
@@ -279,7 +280,7 @@ def test_the_manifest_pins_everything_and_holds_no_example(project: Project) -> 
     text = json.dumps(manifest)
     assert not any(example.example.input in text for example in prompt.examples
                    if example.example.input != "I lost my card")  # fmt: skip
-    assert manifest["result"] != project.build(ROUTE, "I lost my pin").manifest["result"]
+    assert manifest["result"] != project.build(ROUTE, "I lost my pin").settings["result"]
 
 
 def test_an_empty_store_gives_a_zero_shot_prompt_and_a_note(project: Project) -> None:

@@ -31,7 +31,7 @@ QUESTIONS = [
 
 
 def said(prompt: promptlib.Prompt) -> tuple[object, ...]:
-    return prompt.text, prompt.tokens, prompt.manifest["result"]
+    return prompt.text, prompt.tokens, prompt.settings["result"]
 
 
 def run_in(root: Path, code: str) -> subprocess.CompletedProcess[str]:
@@ -150,7 +150,7 @@ def test_many_are_of_one_snapshot(project: Project) -> None:
     try:
         for _ in range(10):
             many = project.build_many(ROUTE, [f"card {n}" for n in range(10)])
-            assert len({prompt.manifest["store"]["revision"] for prompt in many}) == 1
+            assert len({prompt.settings["store"]["revision"] for prompt in many}) == 1
     finally:
         stop.set()
         for other in others:
@@ -335,7 +335,7 @@ def test_a_call_and_its_results_leave_together(
         talk = [m for m in prompt.messages if m["role"] == "tool" or "tool_calls" in m]
         calls = [call["id"] for m in talk for call in m.get("tool_calls", ())]
         results = [m["tool_call_id"] for m in talk if m["role"] == "tool"]
-        assert calls == results and len(calls) == prompt.manifest["kept_turns"]
+        assert calls == results and len(calls) == prompt.settings["kept_turns"]
         assert prompt.count_kind == ("estimate" if calls else "exact")
         shown.add((len(calls) > 0, len(prompt.examples) > 0))
     assert (True, True) in shown
@@ -349,7 +349,7 @@ def test_ten_thousand_turns(project: Project, write_template: Callable[..., str]
         for role in ("user", "assistant")
     ]
     prompt = project.build(name, "I lost my card", history=history)
-    assert prompt.tokens <= 200 and 0 < prompt.manifest["kept_turns"] < 10
+    assert prompt.tokens <= 200 and 0 < prompt.settings["kept_turns"] < 10
     assert "of 10000 turns of history left out" in prompt.report()
 
 

@@ -111,7 +111,7 @@ def test_floors_and_caps_stand_in_front_matter(
     capped = built("strategy: balanced, max_per_label: 1, min_labels: 2, border: 0.1, k: 9")
     labels = [example.label for example in capped.examples]
     assert len(labels) == 3 == len({*labels}) and DropReason.LABEL_CAP in reasons(capped)
-    assert capped.manifest["weights"] == {"min_labels": 2, "max_per_label": 1, "border": 0.1}
+    assert capped.settings["weights"] == {"min_labels": 2, "max_per_label": 1, "border": 0.1}
     long = built("max_example_tokens: 7, k: 3", explain=True)
     assert all(example.tokens <= 7 for example in long.examples)
     assert DropReason.TOO_LONG in reasons(long)
@@ -144,7 +144,7 @@ def test_turns_give_way_to_the_examples_that_there_must_be(
     ]
     prompt = project.build(name, "card", history=talk)
     assert len(prompt.examples) >= 2 and prompt.tokens <= 80
-    assert prompt.manifest["kept_turns"] < 5
+    assert prompt.settings["kept_turns"] < 5
 
 
 def test_static_blocks_need_no_query(project: Project, write_template: Callable[..., str]) -> None:
@@ -220,5 +220,5 @@ def test_a_weight_that_is_asked_for_stands_though_it_is_the_default(project: Pro
         embedder=project.embedder.fingerprint, at="2026-01-01",
     )  # fmt: skip
     save_tuned(project.store("tickets"), tuned)
-    assert project.build(ASK, "card").manifest["weights"] == {"lexical_weight": 0.25}
-    assert project.build(ASK, "card", lexical_weight=0.5).manifest["weights"] == {}
+    assert project.build(ASK, "card").settings["weights"] == {"lexical_weight": 0.25}
+    assert project.build(ASK, "card", lexical_weight=0.5).settings["weights"] == {}

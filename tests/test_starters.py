@@ -118,7 +118,7 @@ def test_no_prompt_is_over_its_budget(
     again = real_project.build(
         template, query, history=history, budget=budget, reserve=10, encoding=encoding, **options
     )
-    assert again.manifest["result"] == prompt.manifest["result"]
+    assert again.settings["result"] == prompt.settings["result"]
 
 
 def test_exclude_self_leaves_the_query_out(real_project: Project) -> None:

@@ -27,7 +27,8 @@ from promptlib.store.migrations import NEWEST, migrate
 from promptlib.store.settings import StoreSettings
 from promptlib.store.store import ExampleStore
 from promptlib.store.tables import changes, schema_version, vectors
-from tests.conftest import ROWS, write_rows
+from promptlib.version import __version__
+from tests.conftest import DATA, ROWS, write_rows
 from tests.test_example import examples
 
 
@@ -256,11 +257,40 @@ def test_a_newer_database_is_refused_and_an_older_one_lifted(
         migrate(connection, {NEWEST + 1: lambda connection: lifted.append("twice")})
     assert lifted == ["once"]
     database.close()
-    with pytest.raises(StoreError, match="upgrade promptlib"), database.read():
+    with (
+        pytest.raises(StoreError, match=f"needs promptlib {__version__}, or a later one"),
+        database.read(),
+    ):
         pass
     again = Database("sqlite:///promptlib.db", root=tmp_path)
     with pytest.raises(StoreError, match=f"has schema {NEWEST + 1}"), again.read():
         pass
+
+
+def _columns(path: Path) -> dict[str, list[tuple[str, str, int]]]:
+    """Say of each table which columns it has: name, type, whether it may not be null."""
+    with closing(sqlite3.connect(path)) as raw:
+        names = [row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        found = {name: list(raw.execute(f"PRAGMA table_info({name})")) for name in names}
+    return {name: sorted(row[1:4] for row in rows) for name, rows in found.items()}
+
+
+def test_the_first_schema_becomes_the_newest_and_keeps_its_rows(
+    tmp_path: Path, embedder: HashingEmbedder
+) -> None:
+    """The file is a database as promptlib first made them."""
+    with closing(sqlite3.connect(tmp_path / "old.db")) as raw:
+        raw.executescript((DATA / "schema_1.sql").read_text())
+    before = _columns(tmp_path / "old.db")
+    old = Database("sqlite:///old.db", root=tmp_path)
+    store = ExampleStore(old, "tickets", HashingEmbedder(dim=8))
+    assert [example.output for example in store] == ["pin_forgotten", "card_lost"]
+    assert [change.by for change in store.log()] == ["tests", "tests"]
+    old.close()
+    fresh = Database("sqlite:///new.db", root=tmp_path)
+    ExampleStore.create(fresh, "tickets", embedder)
+    fresh.close()
+    assert _columns(tmp_path / "old.db") == _columns(tmp_path / "new.db") != before
 
 
 def test_revisions_and_tokens_are_one_per_write(store: ExampleStore, database: Database) -> None:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 import promptlib
 import promptlib.usage as ledger_module
 from promptlib.errors import InputsError
 from promptlib.project import Project
 from promptlib.store.database import Database
-from promptlib.store.migrations import MIGRATIONS, NEWEST, schema_number
-from promptlib.store.tables import schema_version, usage_counts
 from promptlib.usage import Counts, UsageLedger, read_usage
 
 SECRET = "my very own card number 4929"
@@ -46,11 +42,11 @@ def test_prompts_and_tokens_are_counted(counting: Project) -> None:
 def test_outcomes_are_counted_by_prompt_or_manifest(counting: Project) -> None:
     prompt = counting.build("tickets/route", "lost")
     counting.record_outcome(prompt, correct=True)
-    counting.record_outcome(prompt.manifest, correct=False)
-    counting.record_outcome(prompt.manifest, correct=True)
+    counting.record_outcome(prompt.manifest(), correct=False)
+    counting.record_outcome(prompt.manifest(), correct=True)
     assert counting.usage()[0].counts == Counts(1, prompt.tokens, 0, 2, 1)
     odd = [{"template": {"name": ["a"]}}, {"k": 10**30}, {"k": -1}, {"model": "\ud800"}]
-    for wrong in ({}, {"template": 3}, "prompt", None, *({**prompt.manifest, **o} for o in odd)):
+    for wrong in ({}, {"template": 3}, "prompt", None, *({**prompt.manifest(), **o} for o in odd)):
         with pytest.raises(InputsError, match="manifest"):
             counting.record_outcome(wrong, correct=True)  # type: ignore[arg-type]
     with pytest.raises(InputsError, match="True or False"):
@@ -153,33 +149,6 @@ def test_a_bundle_says_once_that_it_cannot_count(
         served.ledger._flush_quietly()
     served.close()
     assert served.usage() == [] and caplog.text.count("usage isn't counted") == 1
-
-
-def test_a_database_from_before_gets_the_table(tmp_path: Path) -> None:
-    database = Database("sqlite:///old.db", root=tmp_path)
-    with database.write() as connection:
-        assert schema_number(connection) == NEWEST
-        connection.execute(text("DROP TABLE usage_counts"))
-        connection.execute(schema_version.update().values(number=1))
-    database.close()
-    again = Database("sqlite:///old.db", root=tmp_path)
-    with again.read() as connection:
-        assert schema_number(connection) == NEWEST
-    made = [row[1:3] for row in columns(tmp_path / "old.db")]
-    again.close()
-    fresh = Database("sqlite:///new.db", root=tmp_path)
-    with fresh.read():
-        pass
-    fresh.close()
-    assert [row[1:3] for row in columns(tmp_path / "new.db")] == made
-    assert 2 in MIGRATIONS
-
-
-def columns(path: Path) -> list[tuple[object, ...]]:
-    with sqlite3.connect(path) as raw:
-        found = raw.execute(f"PRAGMA table_info({usage_counts.name})").fetchall()
-    raw.close()
-    return found
 
 
 def test_a_ledger_of_nothing_writes_nothing(tmp_path: Path) -> None:

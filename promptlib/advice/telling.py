@@ -131,7 +131,7 @@ def _listed_prices(
 def _model_of(project: Project, template: str | None) -> str | None:
     if template is None:
         return project.config.model
-    return project.settings_of(project.registry.get(template)).model
+    return project.settings_of(project.template(template)).model
 
 
 def _offers(facts: Facts) -> dict[str, Fact]:

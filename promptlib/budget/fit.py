@@ -51,6 +51,7 @@ class DropReason(StrEnum):
     BELOW_MIN_SCORE = "below min_score"
     DUPLICATE = "duplicate of a better one"
     EQUALS_QUERY = "equals the query"
+    STATIC = "shown as a static example"
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ def _load(file: Path, _times: tuple[int, ...]) -> TokenCounter:
         count_chat=lambda messages, tools: len(
             tokenizer.encode(framing.text(messages, tools), add_special_tokens=False).ids
         ),
+        ends=lambda text: sorted({end for _, end in tokenizer.encode(text).offsets} - {0}),
     )
 
 

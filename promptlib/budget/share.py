@@ -1,83 +1,155 @@
-"""One budget for history and examples. Pure: counts in, what to keep out.
+"""One budget for sections, history and examples. Pure: counts in, what to keep out.
 
-Everything, if it fits. Otherwise the part with priority claims its room first, up to its share;
-the other takes what is left; and what is left after both is offered again.
+Everything, if it fits. Otherwise each part claims room in the order of its priority: a section
+whole or not at all, history its newest turns, examples the best set; and what is left after all of
+them is offered again. When a section has left, so has every section of lower priority.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal, Unpack
+from typing import Literal, NamedTuple, Unpack
 
 from promptlib.budget.fit import Fit, FitOptions, fit_examples
 from promptlib.errors import BudgetError, TooFewExamplesError
 
-Part = Literal["history", "examples"]
+Claimant = Literal["section", "history", "examples"]
 
-CountBoth = Callable[[Sequence[int], int], int]
-"""Tokens of the whole prompt with the candidates at these positions, given best first, and with
-so many of the newest turns."""
+Claim = tuple[Claimant, int]
+"""Who claims; of sections, the how-manieth."""
+
+CountAll = Callable[[Sequence[int], int, int], int]
+"""Tokens of the whole prompt with the candidates at these positions, given best first, with so
+many of the newest turns, and with so many sections of highest priority."""
+
+
+class Priorities(NamedTuple):
+    """Who claims room before whom: the higher first; of equals sections, then history."""
+
+    history: float = 1.0
+    examples: float = 0.0
+    sections: tuple[float, ...] = ()
+    """Highest first."""
 
 
 @dataclass(frozen=True)
 class Shared:
-    """The examples to show, and how many of the newest turns stay."""
+    """The examples to show, how many of the newest turns stay, and how many sections."""
 
     fit: Fit
-    turns: int
+    turns: int = 0
+    sections: int = 0
 
 
-def fit_both(
+def fit_all(
     scores: Sequence[float],
     turns: int,
-    count: CountBoth,
+    count: CountAll,
     *,
     limit: int,
-    priority: Part = "history",
+    priorities: Priorities = Priorities(),  # noqa: B008 (a constant)
     claim: float = 1.0,
     **options: Unpack[FitOptions],
 ) -> Shared:
-    """Choose turns and examples within `limit` tokens in all.
+    """Choose sections, turns and examples within `limit` tokens in all.
 
-    `claim` is how much of the room that both have together the first claim may take; the options
+    `claim` is how much of the room for history and examples the first of them may take; the options
     are those of `fit_examples`. Raises BudgetError when the prompt is over the limit without
-    either, TooFewExamplesError when `min_k` examples can't be shown even without history.
+    any of them, TooFewExamplesError when `min_k` examples can't be shown even so.
     """
+    return _Sharing(scores, turns, count, limit, priorities, claim, options).share()
 
-    def examples(kept: int, most: int, k: int | None = None) -> Fit:
-        wanted = options if k is None else FitOptions(**{**options, "k": k})
-        return fit_examples(scores, lambda ranks: count(ranks, kept), limit=most, **wanted)
 
-    def at_least(kept: int, most: int) -> tuple[Fit, int]:
-        """Fit examples beside turns; these give way to the least number that there must be."""
+@dataclass
+class _Sharing:
+    scores: Sequence[float]
+    turns: int
+    count: CountAll
+    limit: int
+    priorities: Priorities
+    claim: float
+    options: FitOptions
+
+    def share(self) -> Shared:
+        sections = len(self.priorities.sections)
+        if not self.turns and not sections:
+            return Shared(self._examples(0, 0, self.limit))
+        everything = tuple(range(min(self.options["k"], len(self.scores))))
+        if self.count(everything, self.turns, sections) <= self.limit:
+            return Shared(self._examples(self.turns, sections, self.limit), self.turns, sections)
+        claims = self._claims()
+        kept = Shared(Fit((), 0, {}, {}))
+        first = next(claimant for claimant, _ in claims if claimant != "section")
+        for claimant, number in claims:
+            kept = self._claimed(kept, claimant, number, self._most(kept, claimant == first))
+        for claimant, number in claims:
+            kept = self._offered(kept, claimant, number, first)
+        tokens = self.count(kept.fit.chosen, kept.turns, kept.sections)
+        return replace(kept, fit=replace(kept.fit, tokens=tokens))
+
+    def _claims(self) -> list[Claim]:
+        claims: list[tuple[float, Claim]] = [
+            *((at, ("section", number)) for number, at in enumerate(self.priorities.sections)),
+            (self.priorities.history, ("history", 0)),
+            (self.priorities.examples, ("examples", 0)),
+        ]
+        return [claim for _, claim in sorted(claims, key=lambda claim: -claim[0])]
+
+    def _most(self, kept: Shared, is_first: bool) -> int:
+        """Say how long the prompt may become: the first part that can shrink has its share."""
+        if not is_first or self.claim >= 1:
+            return self.limit
+        alone = self.count((), 0, kept.sections)
+        return min(self.limit, alone + int(self.claim * max(0, self.limit - alone)))
+
+    def _claimed(self, kept: Shared, claimant: Claimant, number: int, most: int) -> Shared:
+        """Give a part what it may have of `most` tokens, beside what is kept."""
+        if claimant == "section":
+            return self._with_section(kept, number)
+        if claimant == "history":
+            return replace(kept, turns=self._newest(kept, most))
         try:
-            return examples(kept, most), kept
-        except TooFewExamplesError:
-            return examples(0, limit, k=options.get("min_k", 0)), 0
+            return replace(kept, fit=self._examples(kept.turns, kept.sections, most))
+        except TooFewExamplesError:  # all else gives way to the least number there must be
+            least = self.options.get("min_k", 0)
+            return Shared(self._examples(0, 0, self.limit, k=least))
 
-    def newest(chosen: Sequence[int], most: int) -> int:
+    def _offered(self, kept: Shared, claimant: Claimant, number: int, first: Claimant) -> Shared:
+        """Offer a part what all have left; examples that came last have had that."""
+        if claimant == "section":
+            return self._with_section(kept, number)
+        if claimant == "history":
+            return replace(kept, turns=max(kept.turns, self._newest(kept, self.limit)))
+        if first == "examples":
+            # A template that says more without examples, or joins that cost: then it stays.
+            with suppress(BudgetError, TooFewExamplesError):
+                return replace(kept, fit=self._examples(kept.turns, kept.sections, self.limit))
+        return kept
+
+    def _with_section(self, kept: Shared, number: int) -> Shared:
+        """Keep a section if all before it are kept, and there is room."""
+        if kept.sections == number:
+            tokens = self.count(kept.fit.chosen, kept.turns, number + 1)
+            if tokens <= self.limit:
+                return replace(kept, sections=number + 1)
+        return kept
+
+    def _newest(self, kept: Shared, most: int) -> int:
         """Find how many turns fit; more turns cost more, so halving finds the border."""
-        dropped = bisect_left(range(turns), True, key=lambda n: count(chosen, turns - n) <= most)
-        return turns - dropped
 
-    if not turns:
-        return Shared(examples(0, limit), 0)
-    everything = tuple(range(min(options["k"], len(scores))))
-    if count(everything, turns) <= limit:
-        return Shared(examples(turns, limit), turns)
-    alone = count((), 0)
-    first = min(limit, alone + int(claim * max(0, limit - alone)))
-    if priority == "history":
-        kept = newest((), first)
-        fit, kept = at_least(kept, limit)
-        kept = max(kept, newest(fit.chosen, limit))
-        return Shared(replace(fit, tokens=count(fit.chosen, kept)), kept)
-    fit, _ = at_least(0, first)
-    kept = newest(fit.chosen, limit)
-    try:
-        return Shared(examples(kept, limit), kept)
-    except (BudgetError, TooFewExamplesError):
-        # A template that says more when it has no examples to show, or joins that cost.
-        return Shared(replace(fit, tokens=count(fit.chosen, kept)), kept)
+        def fits(dropped: int) -> bool:
+            turns = self.turns - dropped
+            return self.count(kept.fit.chosen, turns, kept.sections) <= most
+
+        return self.turns - bisect_left(range(self.turns), True, key=fits)
+
+    def _examples(self, turns: int, sections: int, most: int, k: int | None = None) -> Fit:
+        wanted = self.options if k is None else FitOptions(**{**self.options, "k": k})
+
+        def count(ranks: Sequence[int]) -> int:
+            return self.count(ranks, turns, sections)
+
+        return fit_examples(self.scores, count, limit=most, **wanted)

@@ -61,12 +61,14 @@ class TokenCounter:
     kind: CountKind = "exact"
     margin: float = 0.0
     count_chat: CountChat | None = None
+    ends: Callable[[str], Sequence[int]] | None = None
+    """Text -> the places, in characters, where its tokens end."""
 
     @classmethod
     def for_encoding(cls, encoding: str) -> TokenCounter:
         """Count by an encoding's name; raises EncodingError for one that isn't shipped."""
         name = shipped_name(encoding)
-        return cls(_tiktoken_count(name), name)
+        return cls(_tiktoken_count(name), name, ends=_tiktoken_ends(name))
 
     @classmethod
     @lru_cache
@@ -74,7 +76,10 @@ class TokenCounter:
         """Count for a model; raises EncodingError for one that nothing is known of."""
         encoding = encoding_of(model)
         margin = 0.0 if encoding.kind == "exact" else ESTIMATE_MARGIN
-        return cls(_tiktoken_count(encoding.name), encoding.name, encoding.kind, margin)
+        return cls(
+            _tiktoken_count(encoding.name), encoding.name, encoding.kind, margin,
+            ends=_tiktoken_ends(encoding.name),
+        )  # fmt: skip
 
     def count(self, text: str) -> int:
         """Count the tokens of a text; text that looks like a special token is text."""
@@ -100,6 +105,10 @@ class TokenCounter:
                 total += self._count_rest(message)
         total += sum(PER_TOOL + count(_compact(tool)) for tool in tools)
         return self._with_margin(total)
+
+    def token_ends(self, text: str) -> Sequence[int]:
+        """Say where the tokens of a text end, in characters; anywhere, if that isn't known."""
+        return self.ends(text) if self.ends is not None else range(1, len(text) + 1)
 
     def kind_of(
         self, messages: Sequence[Mapping[str, Any]] | None, tools: Sequence[Mapping[str, Any]] = ()
@@ -167,6 +176,15 @@ def _tiktoken_count(name: str) -> Callable[[str], int]:
         return len(_load(name).encode_ordinary(text))
 
     return count
+
+
+def _tiktoken_ends(name: str) -> Callable[[str], Sequence[int]]:
+    def ends(text: str) -> list[int]:
+        encoding = _load(name)
+        _, starts = encoding.decode_with_offsets(encoding.encode_ordinary(text))
+        return [*sorted({*starts} - {0}), len(text)]
+
+    return ends
 
 
 def _compact(value: Any) -> str:

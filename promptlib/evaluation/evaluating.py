@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from promptlib.building import Shortlist, build_prompt
+from promptlib.building import Shortlist
 from promptlib.embedding.embedder import Embedder, Progress
 from promptlib.errors import BudgetError, ConfigError, TooFewExamplesError
 from promptlib.evaluation.measures import MEASURES, Shown, measure
@@ -32,7 +32,7 @@ from promptlib.retrieval import Query
 from promptlib.selection.pool import Strategy, Weights
 from promptlib.selection.strategies import BY_MEANING, QUERY_FREE, STRATEGIES, strategy_name
 from promptlib.settings import Settings
-from promptlib.shortlist import find_usable, settled
+from promptlib.shortlist import find_usable, settled, static_ids
 
 AMPLE = 10_000_000
 """The budget, in tokens, of those who set none."""
@@ -150,7 +150,13 @@ class Evaluator:
             seed=request.settings.seed + (number if way.strategy == "random" else 0),
         )  # fmt: skip
         found, _ = find_usable(
-            self.state, query, settings, self.fetch, self._allowed, question.gives_away
+            self.state,
+            query,
+            settings,
+            self.fetch,
+            self._allowed,
+            question.gives_away,
+            static_ids(request.template),
         )
         found = self.state.words_in(found, self.state.known_terms(terms_of(query.text)))
         if (least := request.settings.min_score) is not None:
@@ -174,9 +180,7 @@ class Evaluator:
         settings = replace(
             request.settings, strategy=way.strategy, k=way.k, budget=budget, weights=way.weights
         )
-        return build_prompt(
-            request.template, request.inputs, settings, shortlist, history=request.history
-        )
+        return replace(request, settings=settings).prompt(shortlist)
 
     def fetch(self, keys: Sequence[int]) -> list[Example]:
         """Read examples, each once."""

@@ -210,8 +210,10 @@ def open_evaluator(
         raise ConfigError("name a template, or a store")
     if not isinstance(queries, QuerySource):
         raise ConfigError(f"queries must be a QuerySource, not {queries!r}")
-    registry = project.registry if template is not None else TemplateRegistry(PLAIN)
-    loaded = registry.get(template or "plain")
+    if template is not None:
+        loaded = project.template(template)
+    else:
+        loaded = TemplateRegistry(PLAIN).get("plain")
     given: Options = {**(options or {})}
     if store is not None:
         given["store"] = store

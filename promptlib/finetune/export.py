@@ -202,11 +202,11 @@ def _template(
     if options.form == "setfit":
         return None
     if name is not None:
-        return project.registry.get(name)
+        return project.template(name)
     found = project.template_of(store)
     if found is None:  # as plain text, as stores are measured that have none
         return TemplateRegistry(PLAIN).get("plain")
-    return project.registry.get(found)
+    return project.template(found)
 
 
 def _allowed(

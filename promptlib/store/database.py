@@ -23,7 +23,7 @@ from sqlalchemy.pool import QueuePool
 
 from promptlib.errors import ConfigError, ReadOnlyError, StoreError
 from promptlib.forking import ForkAware, abandon, unforked
-from promptlib.store.migrations import NEWEST, check_not_newer, migrate, schema_number
+from promptlib.store.migrations import NEWEST, migrate, refuse_newer, schema_number
 
 T = TypeVar("T")
 
@@ -130,7 +130,7 @@ class Database(ForkAware):
                 found = schema_number(connection)
                 if not found and inspect(connection).get_table_names():
                     raise StoreError(f"{self.path} is another program's database")
-            check_not_newer(found)
+                refuse_newer(connection)
             if not read_only:
                 _use_write_ahead_log(engine)  # a backup may come without one
             if found < NEWEST and not read_only:

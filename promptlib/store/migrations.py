@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, inspect, select, update
 
 from promptlib.errors import StoreError
 from promptlib.store.tables import metadata, schema_version
+from promptlib.version import __version__
 
 FIRST = 1
 
@@ -26,7 +27,28 @@ def _count_usage(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _count_usage}
+def _publish_templates(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE schema_version ADD COLUMN promptlib VARCHAR(50)")
+    # Nothing could be published before: both tables are empty.
+    connection.exec_driver_sql("DROP TABLE template_versions")
+    connection.exec_driver_sql("DROP TABLE template_labels")
+    connection.exec_driver_sql(
+        "CREATE TABLE template_versions (name VARCHAR(200) NOT NULL, number INTEGER NOT NULL, "
+        "hash VARCHAR(32) NOT NULL, files JSON NOT NULL, static JSON NOT NULL, "
+        'problems JSON NOT NULL, at VARCHAR(32) NOT NULL, "by" VARCHAR(200) NOT NULL, '
+        "message TEXT NOT NULL, PRIMARY KEY (name, number))"
+    )
+    connection.exec_driver_sql(
+        'CREATE TABLE template_labels ("key" INTEGER NOT NULL, name VARCHAR(200) NOT NULL, '
+        "label VARCHAR(200) NOT NULL, number INTEGER NOT NULL, reason VARCHAR(10) NOT NULL, "
+        'at VARCHAR(32) NOT NULL, "by" VARCHAR(200) NOT NULL, PRIMARY KEY ("key"))'
+    )
+    connection.exec_driver_sql(
+        "CREATE INDEX template_labels_by_name ON template_labels (name, label)"
+    )
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _count_usage, 3: _publish_templates}
 """number -> the function that lifts a database from number - 1."""
 
 NEWEST = max(MIGRATIONS, default=FIRST)
@@ -45,19 +67,24 @@ def migrate(
     """Lift a database to the newest schema, inside the caller's transaction."""
     newest = max(migrations, default=FIRST)
     found = schema_number(connection)
-    check_not_newer(found, newest)
+    refuse_newer(connection, newest)
     if found == 0:
         metadata.create_all(connection)
-        connection.execute(insert(schema_version).values(number=newest))
+        connection.execute(insert(schema_version).values(number=newest, promptlib=__version__))
         return
     for number in range(found + 1, newest + 1):
         migrations[number](connection)
-        connection.execute(update(schema_version).values(number=number))
+    if found < newest:
+        connection.execute(update(schema_version).values(number=newest, promptlib=__version__))
 
 
-def check_not_newer(found: int, newest: int = NEWEST) -> None:
+def refuse_newer(connection: Connection, newest: int = NEWEST) -> None:
     """Refuse a database that a later promptlib has made; raises StoreError."""
-    if found > newest:
-        raise StoreError(
-            f"the database has schema {found}, this promptlib knows {newest}: upgrade promptlib"
-        )
+    found = schema_number(connection)
+    if found <= newest:
+        return
+    needed = connection.scalar(select(schema_version.c.promptlib))
+    raise StoreError(
+        f"the database has schema {found}, this promptlib ({__version__}) knows {newest}: it needs "
+        f"promptlib {needed or 'as new as the one that made it'}, or a later one"
+    )

@@ -23,7 +23,12 @@ metadata = MetaData()
 # SQLite numbers rows by itself only where the key is spelt INTEGER.
 RowKey = BigInteger().with_variant(Integer, "sqlite")
 
-schema_version = Table("schema_version", metadata, Column("number", Integer, nullable=False))
+schema_version = Table(
+    "schema_version",
+    metadata,
+    Column("number", Integer, nullable=False),
+    Column("promptlib", String(50)),  # the version that brought this schema
+)
 
 stores = Table(
     "stores",
@@ -105,6 +110,8 @@ template_versions = Table(
     Column("number", Integer, primary_key=True),
     Column("hash", String(32), nullable=False),
     Column("files", JSON, nullable=False),  # the template and all that it includes, by name
+    Column("static", JSON, nullable=False),  # the examples that every prompt of it shows
+    Column("problems", JSON, nullable=False),  # what its check found and --force overrode
     Column("at", String(32), nullable=False),
     Column("by", String(200), nullable=False),
     Column("message", Text, nullable=False),
@@ -134,6 +141,7 @@ template_labels = Table(
     Column("name", String(200), nullable=False),
     Column("label", String(200), nullable=False),
     Column("number", Integer, nullable=False),
+    Column("reason", String(10), nullable=False),  # publish, label or rollback
     Column("at", String(32), nullable=False),
     Column("by", String(200), nullable=False),
     Index("template_labels_by_name", "name", "label"),

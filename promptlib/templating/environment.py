@@ -11,6 +11,7 @@ from jinja2.filters import make_attrgetter
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from promptlib.templating.messages import KEEP, MessageExtension, keep_message
+from promptlib.templating.sections import SectionExtension
 from promptlib.templating.values import printed
 
 
@@ -34,7 +35,7 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         super().__init__(
             loader=loader,
             undefined=StrictUndefined,
-            extensions=[MessageExtension],
+            extensions=[MessageExtension, SectionExtension],
             trim_blocks=True,
             lstrip_blocks=True,
             newline_sequence="\n",

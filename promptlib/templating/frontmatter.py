@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -12,46 +12,17 @@ import yaml
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
 from promptlib.errors import TemplateSyntaxError
-from promptlib.templating.values import to_json
-from promptlib.text import kind_of, lone_surrogate
+from promptlib.templating.inputs import InputSpec
+from promptlib.templating.specials import Neutralise
 from promptlib.validation import Strict, problem_text
 
-InputType = Literal["string", "integer", "number", "boolean", "list", "object", "messages"]
 
-_SCALARS: dict[str, type | tuple[type, ...]] = {
-    "string": str,
-    "integer": int,
-    "number": (int, float),
-    "boolean": bool,
-    "object": dict,
-}
+class StaticSpec(Strict):
+    """Examples that stand in every prompt: chosen once, for the store as a whole."""
 
-
-class InputSpec(Strict):
-    """One input that a template declares. One with a default may be left out."""
-
-    type: InputType | None = "string"
-    description: str = ""
-    default: Any = None
-
-    @property
-    def required(self) -> bool:
-        """Whether a value must be given."""
-        return "default" not in self.model_fields_set
-
-    def problem(self, value: Any) -> str | None:
-        """Say what is wrong with a value, if anything is."""
-        if self.type is None:
-            fits = True
-        elif self.type in ("list", "messages"):
-            fits = isinstance(value, Sequence) and not isinstance(value, str)
-        else:
-            fits = isinstance(value, _SCALARS[self.type])
-            if self.type in ("integer", "number"):
-                fits = fits and not isinstance(value, bool)
-        if not fits:
-            return f"must be {self.type}, not {kind_of(value)}"
-        return lone_surrogate(value if isinstance(value, str) else to_json(value))
+    k: PositiveInt = 4
+    strategy: Literal["diverse", "random"] = "diverse"
+    seed: NonNegativeInt = 0
 
 
 class ExamplesSpec(Strict):
@@ -75,11 +46,19 @@ class ExamplesSpec(Strict):
     min_score: Annotated[float, Field(ge=-1, le=1)] | None = None
     exclude_self: bool | None = None
     where: dict[str, Any] | list[str] | None = None
+    static: StaticSpec | None = None
 
     @cached_property
     def given(self) -> dict[str, Any]:
         """What is set, by name."""
-        return {name: value for name, value in self if value is not None}
+        return {name: value for name, value in self if value is not None and name != "static"}
+
+
+class PrioritySpec(Strict):
+    """What claims its room before what: the higher first. Sections have numbers of their own."""
+
+    history: float = 1
+    examples: float = 0
 
 
 class BudgetSpec(Strict):
@@ -87,10 +66,17 @@ class BudgetSpec(Strict):
 
     tokens: PositiveInt | None = None
     reserve: NonNegativeInt | None = None
-    priority: Literal["history", "examples"] = "history"
-    """What claims its room first."""
+    priority: Literal["history", "examples"] | PrioritySpec = "history"
+    """What claims its room first; or the priority of each, beside those of sections."""
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """How much of the room for both its first claim may take."""
+
+    @property
+    def priorities(self) -> PrioritySpec:
+        """The priorities as numbers."""
+        if isinstance(self.priority, PrioritySpec):
+            return self.priority
+        return PrioritySpec(history=1, examples=0 if self.priority == "history" else 2)
 
 
 class FrontMatter(Strict):
@@ -102,6 +88,9 @@ class FrontMatter(Strict):
     inputs: dict[str, InputSpec] | None = None
     examples: ExamplesSpec | None = None
     budget: BudgetSpec = Field(default_factory=BudgetSpec)
+    special_tokens: Neutralise | None = None
+    """What to do with a model's special tokens in data; by default keep in messages, escape in
+    text."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +156,11 @@ def split_template(source: str, where: str) -> Parts:
 
 def _known_keys(problem: Any) -> list[str]:
     parents = problem["loc"][:-1]
-    models: dict[str, type[Strict]] = {"examples": ExamplesSpec, "budget": BudgetSpec}
-    model = models.get(str(parents[0]), InputSpec) if parents else FrontMatter
+    models: dict[tuple[str, ...], type[Strict]] = {
+        (): FrontMatter, ("examples",): ExamplesSpec, ("examples", "static"): StaticSpec,
+        ("budget",): BudgetSpec, ("budget", "priority"): PrioritySpec,
+    }  # fmt: skip
+    model = models.get(tuple(map(str, parents)), InputSpec)
     return list(model.model_fields)
 
 

@@ -1,46 +1,86 @@
-"""Templates by name, from a folder of files. `banking/intent.j2` is named `banking/intent`."""
+"""Templates by name: working files, published versions, and labels that point at them."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+import builtins
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from jinja2 import BaseLoader, Environment, meta, nodes
-from jinja2 import TemplateNotFound as JinjaNotFound
-from jinja2 import TemplateSyntaxError as JinjaSyntaxError
+from promptlib.errors import StoreError, TemplateError
+from promptlib.example import Example
+from promptlib.store.database import Database
+from promptlib.templating.closure import compile_template, read_from
+from promptlib.templating.comparing import compare_files
+from promptlib.templating.folder import TemplateFolder
+from promptlib.templating.naming import PRODUCTION, Reference, check_label, parse_reference
+from promptlib.templating.template import Template
+from promptlib.templating.versions import LabelMove, TemplateVersions, Version, check_movable
 
-from promptlib.errors import (
-    TemplateError,
-    TemplateNotFoundError,
-    TemplateSyntaxError,
-    did_you_mean,
-)
-from promptlib.templating.environment import PromptEnvironment
-from promptlib.templating.frontmatter import InputSpec, Parts, split_template
-from promptlib.templating.messages import KEEP, MessageExtension
-from promptlib.templating.template import SCOPE, Template
+log = logging.getLogger(__name__)
 
-SUFFIX = ".j2"
+TRUST = 0.5
+"""Seconds for which a label is taken to point where it did."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a check knows of a template that is about to be published."""
+
+    problems: Sequence[str] = ()
+    static: Sequence[Example] = ()
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened to a template: versions and moves of labels, each oldest first."""
+
+    versions: tuple[Version, ...]
+    moves: tuple[LabelMove, ...]
+
+
+Review = Callable[[Template, bool], Draft]
+"""Checks a working template and chooses its static examples; anew, if so told."""
 
 
 class TemplateRegistry:
-    """The templates of a folder. Edited files are read again; nothing outside it is ever read."""
+    """The templates of a folder, and their published versions in a database.
 
-    def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
-        self._cache: dict[str, tuple[Any, Template]] = {}
+    `intent` is the working file, `intent@3` a version, `intent@production` where a label points.
+    With `label`, bare names mean that label. Edited files are read again; a label that was moved
+    is followed within TRUST seconds. Safe to share by threads.
+    """
 
-    def list(self) -> list[str]:
-        """List the names of all templates."""
-        files = self.folder.rglob(f"*{SUFFIX}")
-        return sorted(
-            file.relative_to(self.folder).with_suffix("").as_posix()
-            for file in files
-            if not any(part.startswith((".", "_")) for part in file.relative_to(self.folder).parts)
-        )
+    def __init__(
+        self, folder: Path | str, database: Database | None = None, *, label: str | None = None,
+        review: Review | None = None,
+    ) -> None:  # fmt: skip
+        if label is not None:
+            check_label(label)
+        self.files = TemplateFolder(folder)
+        self.default_label = label
+        self._versions = TemplateVersions(database) if database is not None else None
+        self._review = review
+        self._working: dict[str, tuple[Any, Template]] = {}
+        self._published: dict[tuple[str, int], Template] = {}
+        self._resolved: dict[Reference, tuple[float, Template]] = {}
+
+    @property
+    def folder(self) -> Path:
+        """Where the working files are."""
+        return self.files.path
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def list(self) -> builtins.list[str]:
+        """List the names that `get` knows: of files, or of what has the registry's label."""
+        if self.default_label is None:
+            return self.files.list()
+        labels = self.versions.all_labels()
+        return sorted(name for name, known in labels.items() if self.default_label in known)
 
     def __contains__(self, name: str) -> bool:
         return name in self.list()
@@ -48,170 +88,154 @@ class TemplateRegistry:
     def __iter__(self) -> Iterator[str]:
         return iter(self.list())
 
-    def source(self, name: str) -> str:
-        """Read a template's file; raises TemplateNotFoundError."""
-        return self._read(name)[0]
+    def get(self, name: str, *, version: int | None = None, label: str | None = None) -> Template:
+        """Load a template with all that it includes; raises TemplateError.
 
-    def get(self, name: str) -> Template:
-        """Load a template with all that it includes; raises TemplateError."""
-        if not isinstance(name, str):
-            raise TemplateError(f"a template's name must be text, not {name!r}")
-        cached = self._cache.get(name)
-        if cached is not None and self._stamp(cached[1].files) == cached[0]:
-            return cached[1]
-        stamps, template = self._load(name)
-        self._cache[name] = stamps, template
+        `name` may say which version is meant, as `intent@3` or `intent@production`.
+        """
+        reference = self._reference(name, version, label)
+        if reference.is_working:
+            return self.working(reference.name)
+        found = self._resolved.get(reference)
+        if found is not None and found[0] > monotonic():
+            return found[1]
+        try:
+            template = self._version(reference)
+        except StoreError as error:
+            if found is None:
+                raise
+            log.warning("%s is used as it was: %s", reference, error)
+            template = found[1]
+        self._resolved[reference] = monotonic() + TRUST, template
         return template
+
+    def working(self, name: str) -> Template:
+        """Load a template from its working file; raises TemplateError."""
+        cached = self._working.get(name)
+        if cached is not None and self.files.stamps(cached[1].files) == cached[0]:
+            return cached[1]
+        stamps: dict[str, Any] = {}
+
+        def read(included: str) -> tuple[str, str]:
+            # Before reading: a file that is edited meanwhile is read again next time.
+            (stamps[included],) = self.files.stamps([included])
+            return self.files.read(included)
+
+        template = compile_template(name, read)
+        self._working[name] = tuple(stamps[file] for file in template.files), template
+        return template
+
+    def source(self, name: str) -> str:
+        """Read a template's own file, or that of a version; raises TemplateNotFoundError."""
+        reference = self._reference(name)
+        if reference.is_working:
+            return self.files.read(reference.name)[0]
+        version = self.version(reference)
+        return version.files[version.name]
 
     def path(self, name: str) -> Path:
         """Say where a template's file is, or would be; raises TemplateError for a bad name."""
-        pure = PurePosixPath(name.removesuffix(SUFFIX))
-        if pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name or not name:
-            raise TemplateError(f"template {name!r} would be outside the templates folder")
-        return self.folder / f"{pure}{SUFFIX}"
+        return self.files.file(name)
+
+    # -- versions --------------------------------------------------------------------------------
+
+    @property
+    def versions(self) -> TemplateVersions:
+        """The published versions; raises TemplateError for a registry without a database."""
+        if self._versions is None:
+            raise TemplateError("this registry has no database: it has working files alone")
+        return self._versions
+
+    def version(self, reference: Reference) -> Version:
+        """Read the version that a reference means; raises TemplateNotFoundError."""
+        return self.versions.get(reference.name, self.versions.resolve(reference))
+
+    def publish(
+        self, name: str, message: str = "", *, label: str | None = None, by: str | None = None,
+        force: bool = False, refresh: bool = False,
+    ) -> Version:  # fmt: skip
+        """Publish the working file with all that it includes.
+
+        What is the same as the newest version makes no new one; `label` moves to it all the same.
+        `refresh` chooses the static examples anew. Raises TemplateError for a template that fails
+        its check, unless `force`: then the version records what was wrong.
+        """
+        if parse_reference(name) != Reference(name):
+            raise TemplateError(f"{name}: publish takes the working file: leave out @ and after")
+        if label is not None:
+            check_movable(label)
+        template = self.working(name)
+        draft = self._review(template, refresh) if self._review is not None else Draft()
+        if draft.problems and not force:
+            raise TemplateError(
+                "\n".join(
+                    [*draft.problems, f"{name} wasn't published; --force does so all the same"]
+                )
+            )
+        made = self.versions.add(
+            name, template.hash, template.files, static=draft.static, problems=draft.problems,
+            message=message, label=label, by=by,
+        )  # fmt: skip
+        self._resolved.clear()
+        return made
+
+    def label(self, name: str, label: str, *, by: str | None = None) -> LabelMove:
+        """Let a label point at the version that `name` means, as `intent@3`."""
+        reference = parse_reference(name)
+        if reference.is_working:
+            raise TemplateError(f"which version of {name}? Say {name}@3, or {name}@latest")
+        moved = self.versions.move(reference, label, by=by)
+        self._resolved.clear()
+        return moved
+
+    def rollback(self, name: str, label: str = PRODUCTION, *, by: str | None = None) -> LabelMove:
+        """Move a label back to where it pointed before."""
+        moved = self.versions.rollback(name, label, by=by)
+        self._resolved.clear()
+        return moved
+
+    def history(self, name: str) -> History:
+        """Tell what happened to a published template; raises TemplateNotFoundError."""
+        versions = self.versions.of(name)
+        if not versions:
+            self.versions.resolve(Reference(name, label="latest"))  # says what is wrong
+        return History(tuple(versions), tuple(self.versions.moves(name)))
+
+    def diff(self, before: str, after: str | None = None) -> str:
+        """Compare two states of a template, with all that it includes, as a unified diff.
+
+        Without `after` the working file is compared with.
+        """
+        first = parse_reference(before)
+        second = parse_reference(after) if after is not None else Reference(first.name)
+        files = [
+            self.working(each.name).files if each.is_working else self.version(each).files
+            for each in (first, second)
+        ]
+        titles = tuple(f"{each} (working)" if each.is_working else str(each)
+                       for each in (first, second))  # fmt: skip
+        return "\n".join(compare_files(files[0], files[1], (titles[0], titles[1])))
 
     # -- parts -----------------------------------------------------------------------------------
 
-    def _load(self, name: str) -> tuple[Any, Template]:
-        files: dict[str, _File] = {}
-        environment = PromptEnvironment(_Bodies(files))
-        self._read_with_includes(name, (), environment, files)
-        named = set().union(*(file.names for file in files.values()))
-        front = files[name].parts.front
-        inputs = front.inputs
-        if inputs is None:  # a body without declared inputs takes what it names
-            free = named - set(SCOPE) - set(environment.globals)
-            inputs = {input: InputSpec(type=None) for input in sorted(free)}
-        asked = front.examples.query if front.examples is not None else None
-        for named_input in [asked] if isinstance(asked, str) else asked or ():
-            if named_input not in (*inputs, "history"):
-                raise TemplateSyntaxError(
-                    f"{self.path(name)}: examples.query names {named_input!r}, which isn't an "
-                    f"input; {did_you_mean(named_input, inputs)}"
-                )
-        if taken := sorted(set(inputs) & set(SCOPE)):
-            raise TemplateSyntaxError(
-                f"{self.path(name)}: inputs can't be named {', '.join(taken)}: templates use those"
-            )
-        template = Template(
-            name=name,
-            front=front,
-            inputs=inputs,
-            uses=frozenset(named & set(SCOPE)),
-            is_chat=any(file.has_messages for file in files.values()),
-            files={included: file.source for included, file in files.items()},
-            where=files[name].where,
-            compiled=environment.get_template(name),
-            offsets={file.where: file.parts.offset for file in files.values()},
-        )
-        return tuple(file.stamp for file in files.values()), template
+    def _reference(
+        self, name: str, version: int | None = None, label: str | None = None
+    ) -> Reference:
+        reference = parse_reference(name, version=version, label=label)
+        if reference.is_working and self.default_label is not None:
+            return Reference(name, label=self.default_label)
+        return reference
 
-    def _read_with_includes(
-        self, name: str, above: tuple[str, ...], environment: PromptEnvironment,
-        files: dict[str, _File],
-    ) -> None:  # fmt: skip
-        """Read a template and all that it includes into `files`; raises TemplateError."""
-        if name in above:
-            circle = " -> ".join([*above[above.index(name) :], name])
-            raise TemplateError(f"includes go in a circle: {circle}")
-        if name in files:
-            return
-        # Before reading: a file that is edited meanwhile is read again next time.
-        (stamp,) = self._stamp([name])
-        source, where = self._read(name)
-        parts = split_template(source, where)
-        try:
-            tree = environment.parse(parts.body, name, where)
-            names = meta.find_undeclared_variables(tree)  # meets unknown filters and tests too
-        except JinjaSyntaxError as error:
-            line = error.lineno + parts.offset
-            raise TemplateSyntaxError(f"{where}:{line}: {error.message}") from None
-        except RecursionError:
-            raise TemplateSyntaxError(f"{where}: an expression is nested too deeply") from None
-        files[name] = _File(source, where, parts, frozenset(names), _has_messages(tree), stamp)
-        for line, included in _references(tree):
-            place = f"{where}:{line + parts.offset}"
-            if included is None:
-                raise TemplateSyntaxError(
-                    f"{place}: include, import and extends need a name in quotes, "
-                    "so that all that belongs to a template is known"
-                )
-            try:
-                self._read_with_includes(included, (*above, name), environment, files)
-            except TemplateError as error:
-                if str(error).startswith(str(self.folder)):
-                    raise  # it says where already
-                raise type(error)(f"{place}: {error}") from None
-
-    def _read(self, name: str) -> tuple[str, str]:
-        path = self.path(name)
-        try:
-            # A link may not lead outside either.
-            if not path.resolve(strict=True).is_relative_to(self.folder.resolve()):
-                raise TemplateError(f"template {name!r} is outside the templates folder")
-            return path.read_text(encoding="utf-8-sig"), str(path)
-        except (FileNotFoundError, NotADirectoryError):
-            known = self.list()
-            raise TemplateNotFoundError(
-                f"no template {name!r} in {self.folder}; {did_you_mean(name, known)}"
-            ) from None
-        except UnicodeDecodeError as error:
-            raise TemplateError(f"{path}: not UTF-8 (byte {error.start})") from None
-        except OSError as error:
-            raise TemplateError(f"can't read {path}: {error.strerror}") from None
-
-    def _stamp(self, names: Iterable[str]) -> tuple[Any, ...]:
-        return tuple(
-            _file_stamp(f"{self.folder}/{name.removesuffix(SUFFIX)}{SUFFIX}") for name in names
-        )
+    def _version(self, reference: Reference) -> Template:
+        number, hash = self.versions.identity(reference)
+        template = self._published.get((reference.name, number))
+        if template is None or template.hash != hash:  # else another database is in its place
+            template = published_template(self.versions.get(reference.name, number))
+            self._published[reference.name, number] = template
+        return template
 
 
-@dataclass(frozen=True)
-class _File:
-    """One file of a template, taken apart."""
-
-    source: str
-    where: str
-    parts: Parts
-    names: frozenset[str]
-    """Variables that it reads and doesn't set."""
-    has_messages: bool
-    stamp: Any
-
-
-class _Bodies(BaseLoader):
-    """Gives Jinja the bodies of the files that were read as part of one template."""
-
-    def __init__(self, files: Mapping[str, _File]) -> None:
-        self.files = files
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, None]:
-        if template not in self.files:
-            raise JinjaNotFound(template)
-        file = self.files[template]
-        return file.parts.body, file.where, None
-
-
-def _file_stamp(path: str) -> tuple[int, ...] | None:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-
-def _references(tree: nodes.Template) -> Iterator[tuple[int, str | None]]:
-    """List (line, name) of what a body includes, imports or extends; None for a computed name."""
-    kinds = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
-    for node in tree.find_all(kinds):
-        target = node.template  # type: ignore[attr-defined]
-        constant = isinstance(target, nodes.Const) and isinstance(target.value, str)
-        yield node.lineno, target.value if constant else None
-
-
-def _has_messages(tree: nodes.Template) -> bool:
-    kept = any(node.name == KEEP for node in tree.find_all(nodes.Filter))
-    return kept or any(
-        node.identifier == MessageExtension.identifier
-        for node in tree.find_all(nodes.ExtensionAttribute)
-    )
+def published_template(version: Version) -> Template:
+    """Compile what was published; raises TemplateError if this promptlib can't."""
+    compiled = compile_template(version.name, read_from(version.files, str(version)))
+    return replace(compiled, version=version.number, static=version.static)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -18,11 +18,16 @@ from jinja2.exceptions import SecurityError
 
 from promptlib.errors import InputsError, TemplateError, did_you_mean
 from promptlib.example import Example
-from promptlib.templating.frontmatter import FrontMatter, InputSpec
+from promptlib.templating.frontmatter import FrontMatter
+from promptlib.templating.inputs import InputSpec
 from promptlib.templating.messages import TextOutsideError, collecting, transcript
+from promptlib.templating.sections import Section, without_sections
+from promptlib.templating.specials import Neutralise, neutraliser
 from promptlib.templating.values import jsonable
 
-SCOPE = ("examples", "labels", "candidate_labels", "label_definitions", "history")
+SCOPE = (
+    "examples", "static_examples", "labels", "candidate_labels", "label_definitions", "history",
+)  # fmt: skip
 """Names that a body may use beside its inputs."""
 
 
@@ -48,13 +53,21 @@ class Template:
     inputs: Mapping[str, InputSpec]
     uses: frozenset[str]
     """The names of SCOPE that the body or something it includes reads."""
+    reads: Mapping[str, str]
+    """Every name that these read and don't set -> file and line where they first do."""
     is_chat: bool
+    sections: tuple[Section, ...]
+    """The parts that may leave for room, in the order in which they claim it."""
     files: Mapping[str, str]
     """Name -> source, of the template and of everything it includes."""
     where: str
     compiled: Any
     offsets: Mapping[str, int]
     """File -> lines of front matter before its body."""
+    version: int | None = None
+    """Which published version this is; None for a working file."""
+    static: tuple[Example, ...] = ()
+    """The static examples that were published with it."""
 
     @cached_property
     def hash(self) -> str:
@@ -76,7 +89,7 @@ class Template:
         problems = [
             f"input {name!r} is missing"
             for name, spec in self.inputs.items()
-            if spec.required and name not in given
+            if spec.is_required and name not in given
         ]
         for name, value in given.items():
             if name not in self.inputs:
@@ -85,7 +98,7 @@ class Template:
                 problems.append(f"input {name!r} {problem}")
         if problems:
             raise InputsError(f"template {self.name!r}: {'; '.join(problems)}")
-        defaults = {n: s.default for n, s in self.inputs.items() if not s.required}
+        defaults = {n: s.default for n, s in self.inputs.items() if not s.is_required}
         return defaults | dict(given)
 
     def render(
@@ -97,26 +110,59 @@ class Template:
         candidate_labels: Sequence[str] = (),
         label_definitions: Mapping[str, str] = MappingProxyType({}),
         history: Sequence[Mapping[str, Any]] = (),
+        static_examples: Sequence[Example] | None = None,
+        without: Collection[str] = (),
     ) -> Rendered:
         """Render with checked inputs. Inputs and examples are data: never parsed as template.
 
-        Raises TemplateError when the body fails, with file and line.
+        `static_examples` are by default those that were published with it; `without` names
+        sections that leave. Raises TemplateError when the body fails, with file and line.
         """
-        scope = {name: jsonable(value) for name, value in inputs.items()}
+        static = self.static if static_examples is None else static_examples
+        scope = {name: self.data(value) for name, value in inputs.items()}
         return self.render_scope(
             scope
             | {
-                "examples": [example_scope(example) for example in examples],
-                "labels": jsonable(labels),
-                "candidate_labels": jsonable(candidate_labels),
-                "label_definitions": jsonable(label_definitions),
-                "history": jsonable(history),
+                "examples": [self.example(example) for example in examples],
+                "static_examples": [self.example(example) for example in static],
+                "labels": self.data(labels),
+                "candidate_labels": self.data(candidate_labels),
+                "label_definitions": self.data(label_definitions),
+                "history": self.data(history),
+            },
+            frozenset(without),
+        )
+
+    @cached_property
+    def neutralise(self) -> Neutralise:
+        """What happens to special tokens in data."""
+        return self.front.special_tokens or ("keep" if self.is_chat else "escape")
+
+    @cached_property
+    def _clean(self) -> Callable[[str], str] | None:
+        return neutraliser(self.neutralise)
+
+    def data(self, value: Any) -> Any:
+        """Make what a body sees of plain data."""
+        return jsonable(value, self._clean)
+
+    def example(self, example: Example) -> Any:
+        """Make what a body sees of an example: input, output, label, metadata and id."""
+        return self.data(
+            {
+                "id": example.id,
+                "input": example.input,
+                "output": example.output,
+                "label": example.label,
+                "metadata": example.metadata,
             }
         )
 
-    def render_scope(self, scope: Mapping[str, Any]) -> Rendered:
-        """Render with a scope that was made before, by `jsonable` and `example_scope`."""
-        with collecting() as collected:
+    def render_scope(
+        self, scope: Mapping[str, Any], without: frozenset[str] = frozenset()
+    ) -> Rendered:
+        """Render with a scope that was made before, by `data` and `example`."""
+        with collecting() as collected, without_sections(without):
             try:
                 text = self.compiled.render(scope)
             except (JinjaError, TemplateError, TypeError, ValueError, ArithmeticError,
@@ -154,19 +200,6 @@ class Template:
                 place = f"{file}:{frame.tb_lineno + self.offsets[file]}"
             frame = frame.tb_next
         return place
-
-
-def example_scope(example: Example) -> Any:
-    """Make what a body sees of an example: input, output, label, metadata and id."""
-    return jsonable(
-        {
-            "id": example.id,
-            "input": example.input,
-            "output": example.output,
-            "label": example.label,
-            "metadata": example.metadata,
-        }
-    )
 
 
 def _json_kind(match: re.Match[str]) -> str:

@@ -6,7 +6,7 @@ A Python repr never reaches a model.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jinja2 import Undefined
@@ -32,14 +32,16 @@ class JsonList(list[Any]):
     __repr__ = __str__
 
 
-def jsonable(value: Any) -> Any:
-    """Copy data so that every object and list in it prints as JSON."""
+def jsonable(value: Any, clean: Callable[[str], str] | None = None) -> Any:
+    """Copy data so that every object and list in it prints as JSON; texts go through `clean`."""
     if isinstance(value, str):
-        return value
+        return value if clean is None else clean(value)
     if isinstance(value, Mapping):
-        return JsonObject({str(key): jsonable(item) for key, item in value.items()})
+        if clean is None:
+            return JsonObject({str(key): jsonable(item) for key, item in value.items()})
+        return JsonObject({clean(str(key)): jsonable(item, clean) for key, item in value.items()})
     if isinstance(value, Sequence):
-        return JsonList(jsonable(item) for item in value)
+        return JsonList(jsonable(item, clean) for item in value)
     return value
 
 

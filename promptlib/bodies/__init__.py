@@ -1,0 +1,1 @@
+"""Request bodies, as the APIs of providers take them."""

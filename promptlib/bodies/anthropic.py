@@ -1,0 +1,112 @@
+"""The body of Anthropic's Messages API.
+
+https://docs.anthropic.com/en/api/messages: instructions stand apart, the roles user and assistant
+take turns, calls and their results are blocks, and a marker says up to where to cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from promptlib.bodies.common import (
+    INSTRUCTIONS,
+    Request,
+    arguments_of,
+    check_turns,
+    function_of,
+    image_of,
+    text_parts,
+)
+from promptlib.errors import ProviderError
+
+NAME = "Anthropic"
+
+ANSWER = 1024
+"""Tokens allowed for the answer where no reserve says how many: the API wants a number."""
+
+MARKER = {"type": "ephemeral"}
+
+
+def anthropic_body(request: Request) -> dict[str, Any]:
+    """Make the body; raises ProviderError for what the API has no form for.
+
+    Instructions after the start become text of the user's turn: there is no other place for them.
+    Neighbours of one role are merged. The marker for caching stands where the stable prefix ends.
+    """
+    check_turns(request, NAME)
+    system: list[dict[str, Any]] = []
+    turns: list[dict[str, Any]] = []
+    last_stable: dict[str, Any] | None = None
+    for number, message in enumerate(request.messages):
+        if number < len(request.system):
+            blocks = [_text(text) for text in text_parts(message, NAME)]
+            system += blocks
+        else:
+            blocks = list(_blocks(message))
+            _append(turns, "assistant" if message["role"] == "assistant" else "user", blocks)
+        if number < request.stable and blocks:
+            last_stable = blocks[-1]
+    tools = [_tool(tool) for tool in request.tools]
+    if last_stable is None and tools:
+        last_stable = tools[-1]  # they come before everything else
+    if last_stable is not None:
+        last_stable["cache_control"] = MARKER
+    body: dict[str, Any] = {"model": request.model} if request.model is not None else {}
+    body["max_tokens"] = request.reserve or ANSWER
+    if system:
+        body["system"] = system
+    body["messages"] = turns
+    if tools:
+        body["tools"] = tools
+    return body
+
+
+def _append(turns: list[dict[str, Any]], role: str, blocks: list[dict[str, Any]]) -> None:
+    if not blocks:
+        raise ProviderError(f"{NAME} takes no empty message; one of the {role} is")
+    if turns and turns[-1]["role"] == role:
+        turns[-1]["content"] += blocks
+    else:
+        turns.append({"role": role, "content": blocks})
+
+
+def _blocks(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    if message["role"] == "tool":
+        yield {
+            "type": "tool_result",
+            "tool_use_id": message["tool_call_id"],
+            "content": [_text(text) for text in text_parts(message, NAME)],
+        }
+        return
+    content = message["content"]
+    if message["role"] in INSTRUCTIONS or isinstance(content, str):
+        yield from (_text(text) for text in text_parts(message, NAME))
+    else:
+        yield from (_part(part) for part in content or () if part.get("text") != "")
+    for call in message.get("tool_calls", ()):
+        arguments = dict(arguments_of(call, NAME))
+        name = call["function"]["name"]
+        yield {"type": "tool_use", "id": call["id"], "name": name, "input": arguments}
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    if part["type"] == "text":
+        return _text(part["text"])
+    data, media = image_of(part, NAME)
+    if media is None:
+        return {"type": "image", "source": {"type": "url", "url": data}}
+    return {"type": "image", "source": {"type": "base64", "media_type": media, "data": data}}
+
+
+def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    function = function_of(tool, NAME)
+    schema = function.get("parameters") or {"type": "object", "properties": {}}
+    made = {"name": function["name"], "input_schema": schema}
+    if function.get("description"):
+        made["description"] = function["description"]
+    return made

@@ -1,0 +1,166 @@
+"""Check one template: its names, its messages, its store, its costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from promptlib.bodies.anthropic import anthropic_body
+from promptlib.bodies.common import Request
+from promptlib.checking.findings import Problem, Room, TemplateCheck
+from promptlib.checking.sample import StoreSample
+from promptlib.checking.trying import Trial
+from promptlib.errors import ProviderError, TemplateError, did_you_mean
+from promptlib.settings import Settings
+from promptlib.stability import PER_QUERY
+from promptlib.templating.inputs import InputSpec
+from promptlib.templating.template import SCOPE, Rendered, Template
+
+BEHIND = 64
+"""So many tokens that never change, behind what changes with each query, are worth a warning."""
+
+UNBOUNDED = ("string", "list", "object", "messages", None)
+
+
+def check_template(
+    template: Template, settings: Settings, sample: StoreSample | None
+) -> TemplateCheck:
+    """Check a template that compiles, with the sample of its store if it names one."""
+    problems = [*_names(template), *_store(template, settings, sample)]
+    trial = Trial(template, settings, sample)
+    room = None
+    try:
+        shown = trial.render(sample.drawn[: settings.k] if sample is not None else ())
+        room = _room(trial)
+        problems += [*_order(template, shown), *_costs(template, room), *_prefix(template, room)]
+    except TemplateError as error:
+        problems.append(
+            Problem("warning", template.where, f"can't be tried with made-up inputs: {error}")
+        )
+    unbounded = [name for name, spec in template.inputs.items() if _is_unbounded(spec)]
+    return TemplateCheck(template.name, tuple(problems), tuple(unbounded), room)
+
+
+def _names(template: Template) -> Iterator[Problem]:
+    """Compare the names that a body reads with those that there are."""
+    known = {*template.inputs, *SCOPE}
+    for name, where in template.reads.items():
+        if name not in known and name not in template.compiled.environment.globals:
+            near = did_you_mean(name, template.inputs)
+            yield Problem("error", where, f"{name!r} is no input; {near}")
+    spec = template.front.examples
+    used = {*template.reads, *template.query_inputs}
+    for name in template.inputs:
+        if name not in used:
+            yield Problem("warning", template.where, f"input {name!r} is never used")
+    if spec is None:
+        return
+    if spec.static is not None and "static_examples" not in template.uses:
+        yield Problem("warning", template.where, "examples.static is set, static_examples not used")
+    if spec.static is None and "static_examples" in template.uses:
+        where = template.reads["static_examples"]
+        yield Problem("error", where, "static_examples need examples.static in the front matter")
+    if spec.k and "examples" not in template.uses:
+        yield Problem("warning", template.where, "examples.k is set, examples not used")
+
+
+def _store(template: Template, settings: Settings, sample: StoreSample | None) -> Iterator[Problem]:
+    """Look for what the template wants of its store."""
+    spec = template.front.examples
+    wants = sorted(template.uses - {"history"})
+    if wants and (spec is None or spec.store is None):
+        message = f"uses {', '.join(wants)} but names no store: each build has to name one"
+        yield Problem("warning", template.where, message)
+    if sample is None:
+        return
+    for condition in settings.where.conditions:
+        if condition.field != "label" or not sample.labels:
+            continue
+        for label in sorted(condition.values - {*sample.labels}):
+            near = did_you_mean(label, sample.labels)
+            yield Problem("error", template.where, f"examples.where: no label {label!r}; {near}")
+    if not sample.drawn:
+        yield Problem("warning", template.where, "its store has no examples to show")
+
+
+def _order(template: Template, shown: Rendered) -> Iterator[Problem]:
+    """Look at the order of messages, as strict providers would."""
+    if shown.messages is None:
+        return
+    try:
+        anthropic_body(Request(shown.messages))
+    except ProviderError as error:
+        yield Problem("error", template.where, str(error))
+        return
+    roles = [message["role"] for message in shown.messages]
+    if roles[-1] == "assistant":
+        yield Problem("warning", template.where, "the last message is the assistant's: some "
+                      "models refuse to go on from there")  # fmt: skip
+    start = next((n for n, role in enumerate(roles) if role not in ("system", "developer")), 0)
+    if {"system", "developer"} & {*roles[start:]}:
+        yield Problem("warning", template.where, "instructions stand after the first turn: "
+                      "Anthropic and Gemini get them as text of the user")  # fmt: skip
+
+
+def _room(trial: Trial) -> Room:
+    settings, sample = trial.settings, trial.sample
+    try:
+        least = trial.count(trial.render(empty=True, bare=True))
+    except TemplateError:  # an empty value won't do
+        least = trial.count(trial.render(bare=True))
+    bare = trial.render()
+    prefix = trial.stable_prefix(bare)
+    limit = settings.budget - settings.reserve
+    mean = fit_mean = fit_worst = None
+    k = settings.k if "examples" in trial.template.uses else 0
+    if k and sample is not None and sample.drawn:
+        fixed = trial.count(bare)
+        drawn = [trial.count(trial.render([each])) - fixed for each in sample.drawn]
+        longest = [trial.count(trial.render([each])) - fixed for each in sample.longest[:k]]
+        mean = sum(drawn) / len(drawn)
+        fit_mean = min(k, max(0, int((limit - least) / max(1.0, mean))))
+        fit_worst = _how_many(longest, limit - least)
+    stable = prefix.tokens if prefix is not None else None
+    return Room(least, limit, stable, k, mean, fit_mean, fit_worst)
+
+
+def _how_many(costs: list[int], room: int) -> int:
+    """Count how many fit, one after the other."""
+    for number, cost in enumerate(costs):
+        room -= cost
+        if room < 0:
+            return number
+    return len(costs)
+
+
+def _costs(template: Template, room: Room) -> Iterator[Problem]:
+    if room.least > room.limit:
+        yield Problem("error", template.where, f"costs {room.least:,} tokens with empty inputs and "
+                      f"no example, {room.limit:,} are allowed")  # fmt: skip
+    elif room.fit_mean == 0:
+        left = room.limit - room.least
+        yield Problem("error", template.where, f"no example of average length fits: one costs "
+                      f"{room.mean:.0f} tokens, {left:,} are left for all")  # fmt: skip
+    elif room.fit_worst == 0 and room.k:
+        yield Problem("warning", template.where, "the longest example alone doesn't fit")
+
+
+def _prefix(template: Template, room: Room) -> Iterator[Problem]:
+    """Warn of what changes with each query before much that doesn't."""
+    behind = room.least - (room.stable or 0)
+    if room.stable is None or behind < BEHIND:
+        return
+    changing = [name for name in template.reads if name in (*PER_QUERY, *template.inputs)]
+    first = min(changing, key=lambda name: _line(template, name), default=None)
+    if first is not None:
+        yield Problem("warning", template.reads[first], f"{first} changes with each query and "
+                      f"stands before {behind:,} tokens that don't: providers cache a prompt up to "
+                      "there only")  # fmt: skip
+
+
+def _line(template: Template, name: str) -> tuple[bool, int]:
+    where, _, line = template.reads[name].rpartition(":")
+    return where != template.where, int(line)
+
+
+def _is_unbounded(spec: InputSpec) -> bool:
+    return spec.type in UNBOUNDED and spec.max_tokens is None and spec.enum is None

@@ -1,0 +1,72 @@
+"""What a prompt's manifest says, sealed by a hash: enough to render the same bytes again.
+
+It holds ids and hashes of examples and templates, never their text. What the user said is in it,
+unless it is left out; then a hash stands in its place, and replay asks for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from promptlib.errors import ReplayError
+from promptlib.text import canonical_json
+from promptlib.version import __version__
+
+SEAL = "hash"
+"""The key of the hash of everything else."""
+
+PRIVATE = ("inputs", "history")
+"""What is left out on request, and by which hash it is known then."""
+
+NEEDED = (
+    "template", "kept_turns", "sections", "store", "candidate_labels", "examples",
+    "static_examples", "as_message", "cuts", "result",
+)  # fmt: skip
+
+
+def seal(facts: Mapping[str, Any], *, inputs: bool = True) -> dict[str, Any]:
+    """Make a manifest of facts; without `inputs`, the user's text is left out."""
+    manifest = json.loads(canonical_json(facts))
+    if not inputs:
+        for name in PRIVATE:
+            manifest[f"{name}_hash"] = data_hash(manifest[name])
+            manifest[name] = None
+    return {**manifest, SEAL: data_hash(manifest)}
+
+
+def unsealed(manifest: Any) -> dict[str, Any]:
+    """Check a manifest; raises ReplayError for what isn't one, or was edited."""
+    if isinstance(manifest, Mapping) and isinstance(manifest.get("manifest"), Mapping):
+        manifest = manifest["manifest"]  # all that `build --json` says of a prompt
+    if not isinstance(manifest, Mapping) or SEAL not in manifest:
+        raise ReplayError("this isn't a manifest: it has no hash")
+    facts = {name: value for name, value in manifest.items() if name != SEAL}
+    if data_hash(facts) != manifest[SEAL]:
+        raise ReplayError(
+            "the manifest was edited: its hash doesn't match what it says; take it as it was made"
+        )
+    if missing := [name for name in NEEDED if name not in facts]:
+        raise ReplayError(f"the manifest lacks {', '.join(missing)}: it is of another promptlib")
+    return facts
+
+
+def data_hash(value: Any) -> str:
+    """Hash plain data; 32 hex digits."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:32]
+
+
+def result_hash(text: str, messages: Sequence[Mapping[str, Any]] | None) -> str:
+    """Hash a finished prompt."""
+    result: Any = messages if messages is not None else text
+    return hashlib.sha256(json.dumps(result, ensure_ascii=False).encode()).hexdigest()[:32]
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Say which versions decide a prompt's bytes."""
+    return {"promptlib": __version__, "jinja2": version("jinja2")}

@@ -1,0 +1,96 @@
+"""One prompt's template with its data in scope: rendered and counted with any choice of parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptlib.example import Example
+from promptlib.selection.ordering import order_examples
+from promptlib.settings import Settings
+from promptlib.stability import StablePrefix, find_stable_prefix
+from promptlib.templating.template import Rendered, Template
+from promptlib.templating.values import JsonList
+
+FetchRanks = Callable[[Sequence[int]], list[Example]]
+"""Ranks -> their examples."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Which parts a prompt shows: examples by rank, newest turns, and sections that left."""
+
+    ranks: tuple[int, ...] = ()
+    turns: int = 0
+    without: frozenset[str] = frozenset()
+
+
+class PromptRenderer:
+    """Renders one prompt again and again, as fitting asks for; remembers the last."""
+
+    def __init__(
+        self, template: Template, settings: Settings, scope: Mapping[str, Any],
+        turns: Sequence[Sequence[Mapping[str, Any]]], fetch: FetchRanks, ranked: int,
+    ) -> None:  # fmt: skip
+        self.template = template
+        self.settings = settings
+        self.ranked = ranked
+        self._fetch = fetch
+        data = template.data
+        self._scope = {name: data(value) for name, value in scope.items()}
+        if "static_examples" in template.uses:
+            static = (template.example(example) for example in template.static)
+            self._scope["static_examples"] = JsonList(static)
+        self._messages = [[data(message) for message in turn] for turn in turns]
+        self._fetched: dict[int, tuple[Example, Any]] = {}
+        self._last: tuple[Shown, Rendered] | None = None
+
+    def render(self, shown: Shown) -> Rendered:
+        """Render; raises TemplateError."""
+        if self._last is not None and self._last[0] == shown:
+            return self._last[1]  # what was counted last is most often what is shown
+        rendered = self.template.render_scope(self._scope_of(shown), shown.without)
+        if rendered.messages is None and (self.settings.as_message or self.settings.tools):
+            # A text that goes with tools goes as a message.
+            rendered = Rendered("", [{"role": "user", "content": rendered.text}])
+        self._last = shown, rendered
+        return rendered
+
+    def count(self, shown: Shown) -> int:
+        """Count the tokens of the whole."""
+        rendered = self.render(shown)
+        counter, tools = self.settings.counter, self.settings.tools
+        if rendered.messages is None:
+            return counter.count(rendered.text)
+        return counter.count_messages(rendered.messages, tools)
+
+    def stable_prefix(self, shown: Shown, tokens: int) -> StablePrefix | None:
+        """Find where the start ends that doesn't depend on the query."""
+        return find_stable_prefix(
+            self.template, self._scope_of(shown), shown.without, self.render(shown),
+            self.settings.counter, tokens,
+        )  # fmt: skip
+
+    def ordered(self, ranks: Sequence[int]) -> Sequence[int]:
+        """Put ranks in the order of the prompt."""
+        return order_examples(ranks, self.settings.order, self.settings.seed)
+
+    def examples(self, ranks: Collection[int]) -> list[Example]:
+        """Give the examples of these ranks."""
+        return [example for example, _ in self._examples(ranks)]
+
+    def _scope_of(self, shown: Shown) -> dict[str, Any]:
+        kept = self._messages[len(self._messages) - shown.turns :]
+        return self._scope | {
+            "examples": JsonList(scope for _, scope in self._examples(self.ordered(shown.ranks))),
+            "history": JsonList(message for turn in kept for message in turn),
+        }
+
+    def _examples(self, ranks: Collection[int]) -> list[tuple[Example, Any]]:
+        if missing := [rank for rank in ranks if rank not in self._fetched]:
+            # One question to the database: for what fits at once, or for everything.
+            wanted = missing if not self._fetched else range(self.ranked)
+            for rank, example in zip(wanted, self._fetch(wanted), strict=True):
+                self._fetched[rank] = example, self.template.example(example)
+        return [self._fetched[rank] for rank in ranks]

@@ -1,0 +1,173 @@
+"""The templates of a project: with the store, the settings and the static examples they name."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from promptlib.checking.check import check_template
+from promptlib.checking.findings import Problem, TemplateCheck
+from promptlib.checking.sample import StoreSample, sample_starter, sample_store
+from promptlib.config import ProjectConfig, ProjectProgress
+from promptlib.embedding.embedder import Embedder
+from promptlib.errors import (
+    ConfigError,
+    PromptlibError,
+    TemplateError,
+    TemplateNotFoundError,
+)
+from promptlib.example import Example
+from promptlib.filtering import Where
+from promptlib.settings import Settings, resolve_settings
+from promptlib.static import choose_static
+from promptlib.store.database import Database
+from promptlib.stores import ProjectStores
+from promptlib.templating.frontmatter import ExamplesSpec
+from promptlib.templating.naming import LATEST, parse_reference
+from promptlib.templating.registry import Draft, TemplateRegistry
+from promptlib.templating.template import Template
+
+
+class ProjectTemplates(ProjectStores):
+    """Opens templates by name: `registry` has them, this adds what they take from stores."""
+
+    def __init__(
+        self,
+        root: Path,
+        config: ProjectConfig,
+        embedder: Embedder,
+        *,
+        database: Database | None = None,
+        index_folder: Path | None = None,
+        progress: ProjectProgress | None = None,
+    ) -> None:
+        super().__init__(
+            root, config, embedder, database=database, index_folder=index_folder, progress=progress
+        )
+        self.registry = TemplateRegistry(
+            root / config.templates, self.database, review=self._reviewed,
+            label=os.environ.get("PROMPTLIB_LABEL") or None,
+        )  # fmt: skip
+        self._with_static: dict[str, tuple[Template, str, Template]] = {}
+
+    def template(self, name: str) -> Template:
+        """Load a template by name, version or label, with its static examples.
+
+        Those of a version were pinned when it was published. A working file shows those of the
+        newest version, as long as it asks for the same; or else what would be pinned now.
+        """
+        found = self.registry.get(name)
+        spec = found.front.examples
+        if found.version is not None or spec is None or spec.static is None:
+            return found
+        newest = self._newest(found)
+        if newest is not None:
+            return replace(found, static=newest.static)
+        if spec.store is None:
+            raise ConfigError(f"template {name!r} has static examples but names no store")
+        token = self.store(spec.store).state().token
+        known = self._with_static.get(name)
+        if known is None or known[:2] != (found, token):
+            known = found, token, replace(found, static=self._chosen(spec))
+            self._with_static[name] = known
+        return known[2]
+
+    def check(self, *names: str) -> list[TemplateCheck]:
+        """Check templates by name, or all of them: working files, unless a name says which version.
+
+        Never raises for a bad template. A store that waits to be imported is looked at as it is.
+        """
+        samples: dict[str, StoreSample] = {}
+        return [self._check(name, samples) for name in names or self.registry.files.list()]
+
+    def _check(self, name: str, samples: dict[str, StoreSample]) -> TemplateCheck:
+        try:
+            reference = parse_reference(name)
+            working = reference.is_working
+            found = self.registry.working(name) if working else self.registry.get(name)
+        except TemplateError as error:
+            lines = str(error).split("\n")
+            return TemplateCheck(name, tuple(_problem(line, name) for line in lines))
+        try:
+            if working and (newest := self._newest(found)) is not None:
+                found = replace(found, static=newest.static)
+            return check_template(found, self.settings_of(found), self._sample(found, samples))
+        except PromptlibError as error:
+            return TemplateCheck(name, (Problem("error", found.where, str(error)),))
+
+    def settings_of(self, template: Template) -> Settings:
+        """Resolve the settings that prompts of a template are built with, unless told otherwise."""
+        return resolve_settings(
+            template.front, {}, model=self.config.model, encoding=self.config.encoding,
+            root=self.root,
+        )  # fmt: skip
+
+    def template_of(self, store: str) -> str | None:
+        """Name the template that names a store; raises ConfigError where several do."""
+        found = []
+        for name in self.registry.list():
+            spec = self.registry.get(name).front.examples
+            if spec is not None and spec.store == store:
+                found.append(name)
+        if len(found) > 1:
+            raise ConfigError(
+                f"store {store!r} is used by {', '.join(found)}: say which one with --template"
+            )
+        return found[0] if found else None
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    def _newest(self, template: Template) -> Template | None:
+        """Load the newest version, if its static examples are what this template asks for."""
+        try:
+            newest = self.registry.get(f"{template.name}@{LATEST}")
+        except TemplateNotFoundError:
+            return None
+        except TemplateError:  # published by a promptlib that read it differently
+            return None
+        return newest if _asks(newest) == _asks(template) else None
+
+    def _chosen(self, spec: ExamplesSpec) -> tuple[Example, ...]:
+        assert spec.store is not None and spec.static is not None
+        index = self.index(spec.store)
+        with self.database.read() as connection:
+            state = index.refresh(connection)
+            return choose_static(index, state, connection, spec.static, Where.parse(spec.where))
+
+    def _reviewed(self, template: Template, refresh: bool) -> Draft:
+        """Check a template that is to be published, and pin its static examples."""
+        spec = template.front.examples
+        static: tuple[Example, ...] = ()
+        if spec is not None and spec.static is not None:
+            newest = None if refresh else self._newest(template)
+            static = newest.static if newest is not None else self._chosen(spec)
+        (found,) = self.check(template.name)
+        return Draft([str(problem) for problem in found.errors], static)
+
+    def _sample(self, template: Template, known: dict[str, StoreSample]) -> StoreSample | None:
+        """Read a sample of the store that a template names; raises StoreNotFoundError."""
+        spec = template.front.examples
+        if spec is None or spec.store is None:
+            return None
+        if spec.store not in known:
+            store, starter = self.find_store(spec.store), self.starter(spec.store)
+            known[spec.store] = (
+                sample_starter(starter)
+                if store is None and starter is not None
+                else sample_store(self.store(spec.store))
+            )
+        return known[spec.store]
+
+
+def _problem(line: str, name: str) -> Problem:
+    """Take a line that begins with a place apart."""
+    match = re.match(r"(.+?:\d+): (.*)", line)
+    return Problem("error", match[1] if match else name, match[2] if match else line)
+
+
+def _asks(template: Template) -> object:
+    """What decides which static examples a template shows."""
+    spec = template.front.examples
+    return None if spec is None or spec.static is None else (spec.store, spec.static, spec.where)

@@ -1,0 +1,70 @@
+"""How templates, their versions and labels are named: `intent`, `intent@3`, `intent@production`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from promptlib.errors import TemplateError
+
+LATEST = "latest"
+"""The label that every newest version has by itself."""
+
+PRODUCTION = "production"
+"""The label that moves when none is named."""
+
+_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A template's name and which of its versions is meant; neither: the working file."""
+
+    name: str
+    number: int | None = None
+    label: str | None = None
+
+    @property
+    def is_working(self) -> bool:
+        """Whether the working file is meant."""
+        return self.number is None and self.label is None
+
+    def __str__(self) -> str:
+        if self.is_working:
+            return self.name
+        return f"{self.name}@{self.label if self.number is None else self.number}"
+
+
+def parse_reference(
+    text: str, *, version: int | None = None, label: str | None = None
+) -> Reference:
+    """Read `name`, `name@3` or `name@label`; raises TemplateError for anything else.
+
+    `version` and `label` say the same beside the name; only one of the three may be given.
+    """
+    if not isinstance(text, str):
+        raise TemplateError(f"a template's name must be text, not {text!r}")
+    name, at, said = text.partition("@")
+    if sum((bool(at), version is not None, label is not None)) > 1 or "@" in said:
+        raise TemplateError(
+            f"template {text!r}: ask for a version or for a label, not for both: "
+            f"{name}@3 or {name}@{PRODUCTION}"
+        )
+    if at and said.isdecimal() and said.isascii():
+        version = int(said)
+    elif at:
+        label = said
+    if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
+        raise TemplateError(f"a version must be a whole number, not {version!r}")
+    if label is not None:
+        check_label(label)
+    return Reference(name, version, label)
+
+
+def check_label(label: str) -> None:
+    """Raise TemplateError for a label that can't be one."""
+    if not isinstance(label, str) or not _LABEL.fullmatch(label):
+        raise TemplateError(
+            f"label {label!r} isn't allowed: a letter, then letters, digits, '.', '_' or '-', "
+            "100 in all"
+        )

@@ -1,0 +1,96 @@
+"""`{% section NAME, priority=... %}` ... `{% endsection %}`: parts that leave, whole, for room.
+
+The body of a section that has left isn't rendered at all: whatever stands in it, messages too, is
+simply not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from jinja2 import nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+
+from promptlib.errors import TemplateError
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a template that may leave."""
+
+    name: str
+    priority: float
+    """What has a lower one leaves earlier."""
+
+
+_hidden: ContextVar[frozenset[str]] = ContextVar("promptlib_sections", default=frozenset())
+
+
+@contextmanager
+def without_sections(names: frozenset[str]) -> Iterator[None]:
+    """Leave these sections out of what is rendered inside, in this thread or task alone."""
+    token = _hidden.set(names)
+    try:
+        yield
+    finally:
+        _hidden.reset(token)
+
+
+class SectionExtension(Extension):
+    """Adds the tag `section` to Jinja."""
+
+    tags = {"section"}  # noqa: RUF012
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        """Compile the tag into a condition on what has left."""
+        tag = next(parser.stream)
+        name = next(parser.stream)
+        if name.type not in ("name", "string"):
+            parser.fail("a section needs a name: {% section NAME, priority=1 %}", tag.lineno)
+        priority = self._priority(parser, tag.lineno)
+        body = parser.parse_statements(("name:endsection",), drop_needle=True)
+        facts: list[nodes.Expr] = [nodes.Const(name.value), nodes.Const(priority)]
+        shown = self.call_method("_is_shown", facts, lineno=tag.lineno)
+        return nodes.If(shown, body, [], [], lineno=tag.lineno)
+
+    def _priority(self, parser: Parser, line: int) -> float:
+        if not parser.stream.skip_if("comma"):
+            return 0
+        key = parser.stream.expect("name")
+        if key.value != "priority":
+            parser.fail(f"a section takes priority, not {key.value!r}", line)
+        parser.stream.expect("assign")
+        sign = -1 if parser.stream.skip_if("sub") else 1
+        number = next(parser.stream)
+        if number.type not in ("integer", "float"):
+            parser.fail("a section's priority must be a number", line)
+        return sign * float(number.value)
+
+    def _is_shown(self, name: str, priority: float) -> bool:
+        return name not in _hidden.get()
+
+
+def sections_in(tree: nodes.Template) -> Iterator[tuple[int, Section]]:
+    """List the sections of a body, with the line of each."""
+    for call in tree.find_all(nodes.Call):
+        called = call.node
+        if (
+            isinstance(called, nodes.ExtensionAttribute)
+            and called.identifier == SectionExtension.identifier
+        ):
+            name, priority = (arg.as_const() for arg in call.args)
+            yield call.lineno, Section(name, priority)
+
+
+def in_order(found: list[Section]) -> tuple[Section, ...]:
+    """Put sections in the order in which they claim room, each once; raises TemplateError."""
+    priorities: dict[str, float] = {}
+    for section in found:
+        if priorities.setdefault(section.name, section.priority) != section.priority:
+            raise TemplateError(f"section {section.name!r} has two priorities")
+    once = [Section(name, priority) for name, priority in priorities.items()]
+    return tuple(sorted(once, key=lambda section: -section.priority))

@@ -1,0 +1,106 @@
+"""Special tokens of models in data: text that a server's tokenizer could take for a command.
+
+An API that gets messages keeps text and framing apart, so there they do no harm. A text prompt is
+one string: what looks like the end of a turn may be taken for one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Literal
+
+from promptlib.errors import TemplateError
+
+Neutralise = Literal["keep", "strip", "escape", "refuse"]
+
+SPECIAL_TOKENS = {
+    "ChatML": (
+        "<|im_start|>", "<|im_end|>", "<|im_sep|>", "<|endoftext|>", "<|endofprompt|>",
+        "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|system|>", "<|user|>",
+        "<|assistant|>",
+    ),
+    "Llama 2": ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>", "<unk>"),
+    "Llama 3": (
+        "<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
+        "<|eot_id|>", "<|eom_id|>", "<|python_tag|>", "<|finetune_right_pad_id|>",
+        "<|reserved_special_token_0|>",
+    ),
+    "Llama 4": ("<|header_start|>", "<|header_end|>", "<|eot|>", "<|eom|>", "<|step|>"),
+    "Gemma": (
+        "<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>", "<pad>", "<mask>",
+        "<start_of_image>", "<end_of_image>",
+    ),
+    "Mistral": (
+        "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]",
+        "[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]", "[TOOL_CONTENT]", "[ARGS]",
+        "[CALL_ID]", "[IMG]", "[IMG_BREAK]", "[IMG_END]", "[PREFIX]", "[MIDDLE]", "[SUFFIX]",
+        "[THINK]", "[/THINK]",
+    ),
+    "harmony": (
+        "<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|constrain|>", "<|return|>",
+        "<|call|>",
+    ),
+    "DeepSeek": (
+        "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>",
+    ),
+}  # fmt: skip
+"""Family -> the tokens that frame its conversations, as its tokenizer configuration spells them."""
+
+# Any word between `<|` and `|>` counts: new models add tokens of that shape all the time.
+_SHAPES = r"<\|[A-Za-z0-9_]{1,64}\|>|<｜[^｜<>]{1,64}｜>"
+_PATTERN = re.compile(
+    "|".join([
+        _SHAPES,
+        *(
+            re.escape(token)
+            for family in SPECIAL_TOKENS.values()
+            for token in family
+            if not re.fullmatch(_SHAPES, token)
+        ),
+    ])
+)  # fmt: skip
+
+
+def special_tokens(text: str) -> list[str]:
+    """List the special tokens that stand in a text."""
+    if "<" not in text and "[" not in text:
+        return []
+    return _PATTERN.findall(text)
+
+
+def special_tokens_in(value: Any) -> list[str]:
+    """List the special tokens in all texts of plain data, keys too."""
+    if isinstance(value, str):
+        return special_tokens(value)
+    if isinstance(value, dict):
+        return [
+            token for pair in value.items() for part in pair for token in special_tokens_in(part)
+        ]
+    if isinstance(value, list | tuple):
+        return [token for item in value for token in special_tokens_in(item)]
+    return []
+
+
+def neutralised(text: str, how: Neutralise) -> str:
+    """Strip special tokens out of a text, or set a space behind their first character.
+
+    Raises TemplateError where they are refused.
+    """
+    if how == "keep" or not (found := special_tokens(text)):
+        return text
+    if how == "refuse":
+        raise TemplateError(
+            f"data holds the special token {found[0]!r}, and the template refuses them "
+            "(special_tokens: refuse)"
+        )
+    if how == "escape":
+        return _PATTERN.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+    while special_tokens(text):  # what was around a token may make up another one
+        text = _PATTERN.sub("", text)
+    return text
+
+
+def neutraliser(how: Neutralise) -> Callable[[str], str] | None:
+    """Make the function that texts go through; None where they stay as they are."""
+    return None if how == "keep" else lambda text: neutralised(text, how)
