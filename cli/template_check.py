@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME|FILE]...")
+@click.option(
+    "--foreign", is_flag=True,
+    help="Check templates of unknown origin: in a process with little time and memory.",
+)  # fmt: skip
 @click.option("--strict", is_flag=True, help="Let warnings fail the check too.")
 @json_option
 @click.pass_context
-def check(ctx: click.Context, names: tuple[str, ...], strict: bool, as_json: bool) -> None:
+def check(
+    ctx: click.Context, names: tuple[str, ...], foreign: bool, strict: bool, as_json: bool
+) -> None:
     """Check templates, all of them by default; exit code 1 if something is wrong.
 
     Syntax, names, messages, stores; what a template costs with nothing in it, and how many
@@ -31,7 +37,13 @@ def check(ctx: click.Context, names: tuple[str, ...], strict: bool, as_json: boo
     promptlib template check --strict --json
     """
     project = open_project(ctx)
-    found = project.check(*(_name(project.registry, name) for name in names))
+    wanted = [_name(project.registry, name) for name in names] or project.registry.files.list()
+    if foreign:
+        from promptlib.checking.foreign import check_foreign
+
+        found = check_foreign(project.root, wanted)
+    else:
+        found = project.check(*wanted)
     problems = [problem for each in found for problem in each.problems]
     failed = any(each.errors for each in found) or (strict and bool(problems))
     if as_json:

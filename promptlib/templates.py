@@ -90,12 +90,19 @@ class ProjectTemplates(ProjectStores):
         except TemplateError as error:
             lines = str(error).split("\n")
             return TemplateCheck(name, tuple(_problem(line, name) for line in lines))
+        problems: list[Problem] = []
+        settings = sample = None
         try:
+            settings = self.settings_of(found)
+        except PromptlibError as error:
+            problems.append(Problem("error", found.place_of("budget"), str(error)))
+        try:
+            sample = self._sample(found, samples)
             if working and (newest := self._newest(found)) is not None:
                 found = replace(found, static=newest.static)
-            return check_template(found, self.settings_of(found), self._sample(found, samples))
         except PromptlibError as error:
-            return TemplateCheck(name, (Problem("error", found.where, str(error)),))
+            problems.append(Problem("error", found.place_of("examples", "store"), str(error)))
+        return check_template(found, settings, sample, problems)
 
     def settings_of(self, template: Template) -> Settings:
         """Resolve the settings that prompts of a template are built with, unless told otherwise."""

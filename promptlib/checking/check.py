@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from promptlib.bodies.anthropic import anthropic_body
 from promptlib.bodies.common import Request
@@ -22,10 +22,18 @@ UNBOUNDED = ("string", "list", "object", "messages", None)
 
 
 def check_template(
-    template: Template, settings: Settings, sample: StoreSample | None
-) -> TemplateCheck:
-    """Check a template that compiles, with the sample of its store if it names one."""
-    problems = [*_names(template), *_store(template, settings, sample)]
+    template: Template, settings: Settings | None, sample: StoreSample | None,
+    known: Sequence[Problem] = (),
+) -> TemplateCheck:  # fmt: skip
+    """Check a template that compiles, with the sample of its store if it names one.
+
+    `known` are problems that were found before; without settings nothing is rendered.
+    """
+    problems = [*known, *_names(template)]
+    unbounded = tuple(name for name, spec in template.inputs.items() if _is_unbounded(spec))
+    if settings is None:
+        return TemplateCheck(template.name, tuple(problems), unbounded)
+    problems += _store(template, settings, sample)
     trial = Trial(template, settings, sample)
     room = None
     try:
@@ -33,11 +41,10 @@ def check_template(
         room = _room(trial)
         problems += [*_order(template, shown), *_costs(template, room), *_prefix(template, room)]
     except TemplateError as error:
-        problems.append(
-            Problem("warning", template.where, f"can't be tried with made-up inputs: {error}")
-        )
-    unbounded = [name for name, spec in template.inputs.items() if _is_unbounded(spec)]
-    return TemplateCheck(template.name, tuple(problems), tuple(unbounded), room)
+        if not any(problem.level == "error" for problem in problems):  # else they say why
+            message = f"can't be tried with made-up inputs: {error}"
+            problems.append(Problem("warning", template.where, message))
+    return TemplateCheck(template.name, tuple(problems), unbounded, room)
 
 
 def _names(template: Template) -> Iterator[Problem]:
@@ -51,16 +58,19 @@ def _names(template: Template) -> Iterator[Problem]:
     used = {*template.reads, *template.query_inputs}
     for name in template.inputs:
         if name not in used:
-            yield Problem("warning", template.where, f"input {name!r} is never used")
+            where = template.place_of("inputs", name)
+            yield Problem("warning", where, f"input {name!r} is never used")
     if spec is None:
         return
     if spec.static is not None and "static_examples" not in template.uses:
-        yield Problem("warning", template.where, "examples.static is set, static_examples not used")
+        where = template.place_of("examples", "static")
+        yield Problem("warning", where, "examples.static is set, static_examples not used")
     if spec.static is None and "static_examples" in template.uses:
         where = template.reads["static_examples"]
         yield Problem("error", where, "static_examples need examples.static in the front matter")
     if spec.k and "examples" not in template.uses:
-        yield Problem("warning", template.where, "examples.k is set, examples not used")
+        where = template.place_of("examples", "k")
+        yield Problem("warning", where, "examples.k is set, examples not used")
 
 
 def _store(template: Template, settings: Settings, sample: StoreSample | None) -> Iterator[Problem]:
@@ -69,17 +79,19 @@ def _store(template: Template, settings: Settings, sample: StoreSample | None) -
     wants = sorted(template.uses - {"history"})
     if wants and (spec is None or spec.store is None):
         message = f"uses {', '.join(wants)} but names no store: each build has to name one"
-        yield Problem("warning", template.where, message)
+        yield Problem("warning", template.reads[wants[0]], message)
     if sample is None:
         return
     for condition in settings.where.conditions:
         if condition.field != "label" or not sample.labels:
             continue
         for label in sorted(condition.values - {*sample.labels}):
+            where = template.place_of("examples", "where")
             near = did_you_mean(label, sample.labels)
-            yield Problem("error", template.where, f"examples.where: no label {label!r}; {near}")
+            yield Problem("error", where, f"examples.where: no label {label!r}; {near}")
     if not sample.drawn:
-        yield Problem("warning", template.where, "its store has no examples to show")
+        where = template.place_of("examples", "store")
+        yield Problem("warning", where, "its store has no examples to show")
 
 
 def _order(template: Template, shown: Rendered) -> Iterator[Problem]:
@@ -133,15 +145,15 @@ def _how_many(costs: list[int], room: int) -> int:
 
 
 def _costs(template: Template, room: Room) -> Iterator[Problem]:
-    if room.least > room.limit:
-        yield Problem("error", template.where, f"costs {room.least:,} tokens with empty inputs and "
-                      f"no example, {room.limit:,} are allowed")  # fmt: skip
+    where, left = template.place_of("budget", "tokens"), room.limit - room.least
+    if left < 0:
+        yield Problem("error", where, f"costs {room.least:,} tokens with empty inputs and no "
+                      f"example, {room.limit:,} are allowed")  # fmt: skip
     elif room.fit_mean == 0:
-        left = room.limit - room.least
-        yield Problem("error", template.where, f"no example of average length fits: one costs "
+        yield Problem("error", where, "no example of average length fits: one costs "
                       f"{room.mean:.0f} tokens, {left:,} are left for all")  # fmt: skip
     elif room.fit_worst == 0 and room.k:
-        yield Problem("warning", template.where, "the longest example alone doesn't fit")
+        yield Problem("warning", where, "the longest example alone doesn't fit")
 
 
 def _prefix(template: Template, room: Room) -> Iterator[Problem]:

@@ -39,7 +39,7 @@ def sample_store(store: ExampleStore) -> StoreSample:
         drawn = connection.execute(rows.order_by(examples.c.content_hash).limit(DRAWN)).all()
         by_length = func.length(examples.c.content).desc(), examples.c.id
         longest = connection.execute(rows.order_by(*by_length).limit(LONGEST)).all()
-        labels = select(examples.c.label.distinct()).where(*shown, examples.c.label.is_not(None))
+        labels = select(examples.c.label).where(*shown, examples.c.label.is_not(None)).distinct()
         return StoreSample(
             [Example.from_stored(*row) for row in drawn],
             [Example.from_stored(*row) for row in longest],

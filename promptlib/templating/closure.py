@@ -101,6 +101,8 @@ def _collect(
         raise TemplateSyntaxError(f"{where}:{line}: {error.message}") from None
     except RecursionError:
         raise TemplateSyntaxError(f"{where}: an expression is nested too deeply") from None
+    except (ValueError, OverflowError) as error:  # a number of thousands of digits, say
+        raise TemplateSyntaxError(f"{where}: {error}") from None
     files[name] = _File(source, where, parts, tree, frozenset(names))
     for line, included in _references(tree):
         place = f"{where}:{line + parts.offset}"

@@ -8,8 +8,18 @@ from typing import Any
 from jinja2 import BaseLoader, StrictUndefined, nodes, pass_environment
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.filters import make_attrgetter
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from promptlib.templating.guards import (
+    OPERATORS,
+    bounded_format,
+    bounded_join,
+    check_call,
+    check_operation,
+    check_size,
+    guarded_filters,
+)
 from promptlib.templating.messages import KEEP, MessageExtension, keep_message
 from promptlib.templating.sections import SectionExtension
 from promptlib.templating.values import printed
@@ -30,6 +40,8 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
     """Jinja's immutable sandbox, printing data as JSON and giving the same bytes every time."""
 
     code_generator_class = _Code
+    intercepted_binops = OPERATORS
+    concat = staticmethod(bounded_join)
 
     def __init__(self, loader: BaseLoader | None = None) -> None:
         super().__init__(
@@ -46,13 +58,30 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         )
         # The same inputs must give the same bytes.
         del self.globals["lipsum"], self.filters["random"]
+        self.filters |= guarded_filters(self.filters)
         self.filters[KEEP] = keep_message
         self.filters["string"] = _string
         self.filters["join"] = _join
 
     def concatenated(self, parts: Iterable[Any]) -> str:
         """Join the values of a `~` expression."""
-        return "".join(_string(part) for part in parts)
+        return bounded_join(_string(part) for part in parts)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Apply an operator, unless the result would be too large."""
+        check_operation(operator, left, right)
+        return super().call_binop(context, operator, left, right)
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a function, unless the result would be too large."""
+        check_call(__obj, args, kwargs)
+        return super().call(__context, __obj, *args, **kwargs)
+
+    def wrap_str_format(self, value: Any) -> Any:
+        """Stand in for `text.format`."""
+        if super().wrap_str_format(value) is None:
+            return None
+        return bounded_format(self, value)
 
 
 def _string(value: Any) -> str:
@@ -67,4 +96,7 @@ def _join(
     """Join values by a text; like Jinja's filter, but printing them as data."""
     if attribute is not None:
         values = map(make_attrgetter(environment, attribute), values)
-    return _string(d).join(_string(value) for value in values)
+    between = _string(d)
+    texts = [_string(value) for value in values]
+    check_size(sum(map(len, texts)) + len(between) * len(texts))
+    return between.join(texts)

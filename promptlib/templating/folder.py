@@ -59,6 +59,6 @@ class TemplateFolder:
 def _stamp(path: str) -> tuple[int, ...] | None:
     try:
         stat = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no file can have this name
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino

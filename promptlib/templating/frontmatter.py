@@ -102,12 +102,31 @@ class Parts:
     offset: int
 
 
+LONGEST_FRONT_MATTER = 100_000
+"""In characters."""
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, without keys that stand twice: one of the two would be lost."""
+    """YAML's safe loader, without keys that stand twice: one of the two would be lost.
+
+    Nor are there references: a few lines of them can stand for more data than fits any memory.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.constructor.ConstructorError(
+                problem="references (*name) aren't allowed here", problem_mark=mark
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    problem="a key must be a word", problem_mark=key.start_mark
+                )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     problem=f"{key.value!r} stands twice", problem_mark=key.start_mark
@@ -126,13 +145,20 @@ def split_template(source: str, where: str) -> Parts:
     match = _FENCE.match(source)
     if match is None:
         raise TemplateSyntaxError(f"{where}:1: the front matter has no closing ---")
+    if len(match[1]) > LONGEST_FRONT_MATTER:
+        raise TemplateSyntaxError(
+            f"{where}:1: the front matter has {len(match[1]):,} characters; "
+            f"{LONGEST_FRONT_MATTER:,} are the most"
+        )
     try:
         values = yaml.load(match[1], _Loader)  # a safe one
     except yaml.MarkedYAMLError as error:
         line = (error.problem_mark.line if error.problem_mark else 0) + 2
         reason = error.problem or "it can't be parsed"
         raise TemplateSyntaxError(f"{where}:{line}: not YAML: {reason}") from None
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise TemplateSyntaxError(f"{where}:1: not YAML: it is nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise TemplateSyntaxError(f"{where}:1: not YAML: {reason}") from None
     if values is not None and not isinstance(values, Mapping):
@@ -152,6 +178,12 @@ def split_template(source: str, where: str) -> Parts:
             "can't be used in a template: names are letters, digits and _"
         )
     return Parts(front, source[match.end() :], source[: match.end()].count("\n"))
+
+
+def place_of(source: str, where: str, *keys: str) -> str:
+    """Say in which line of a template's front matter a key stands: file:line."""
+    match = _FENCE.match(source)
+    return f"{where}:{_line(match[1], {'loc': keys})}" if match else f"{where}:1"
 
 
 def _known_keys(problem: Any) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import PositiveInt, model_validator
 
+from promptlib.errors import TemplateError
 from promptlib.templating.values import to_json
 from promptlib.text import kind_of, lone_surrogate
 from promptlib.validation import Strict
@@ -71,7 +72,12 @@ class InputSpec(Strict):
             return problem
         if self.enum is not None and not any(_same(value, known) for known in self.enum):
             return f"must be one of {', '.join(map(to_json, self.enum))}, not {to_json(value)}"
-        return lone_surrogate(value if isinstance(value, str) else to_json(value))
+        if isinstance(value, str):
+            return lone_surrogate(value)
+        try:
+            return lone_surrogate(to_json(value))
+        except TemplateError as error:  # a date of YAML's, an object of the caller's
+            return f"isn't plain data: {error}"
 
     def _type_problem(self, value: Any) -> str | None:
         if self.type is None:

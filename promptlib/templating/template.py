@@ -18,7 +18,7 @@ from jinja2.exceptions import SecurityError
 
 from promptlib.errors import InputsError, TemplateError, did_you_mean
 from promptlib.example import Example
-from promptlib.templating.frontmatter import FrontMatter
+from promptlib.templating.frontmatter import FrontMatter, place_of
 from promptlib.templating.inputs import InputSpec
 from promptlib.templating.messages import TextOutsideError, collecting, transcript
 from promptlib.templating.sections import Section, without_sections
@@ -73,6 +73,10 @@ class Template:
     def hash(self) -> str:
         """Hash the closure of files; 32 hex digits."""
         return hashlib.sha256(json.dumps(self.files, sort_keys=True).encode()).hexdigest()[:32]
+
+    def place_of(self, *keys: str) -> str:
+        """Say in which line of the front matter a key stands: file:line."""
+        return place_of(self.files[self.name], self.where, *keys)
 
     @property
     def query_inputs(self) -> tuple[str, ...]:
