@@ -10,6 +10,7 @@ import click
 from .build_command import read_inputs
 from .output import json_option, open_project, print_json, print_table
 from .template_check import check
+from .template_import import import_
 from .template_versions import diff, history, label, publish, rollback
 
 if TYPE_CHECKING:
@@ -147,5 +148,5 @@ def render(
         click.echo(rendered.text)
 
 
-for command in (check, publish, history, diff, label, rollback):
+for command in (check, publish, history, diff, label, rollback, import_):
     template.add_command(command)

@@ -11,6 +11,7 @@ from promptlib.checking.check import check_template
 from promptlib.checking.findings import Problem, TemplateCheck
 from promptlib.checking.sample import StoreSample, sample_starter, sample_store
 from promptlib.config import ProjectConfig, ProjectProgress
+from promptlib.converting.convert import convert_file
 from promptlib.embedding.embedder import Embedder
 from promptlib.errors import (
     ConfigError,
@@ -20,6 +21,7 @@ from promptlib.errors import (
 )
 from promptlib.example import Example
 from promptlib.filtering import Where
+from promptlib.importer import Imported, import_converted
 from promptlib.settings import Settings, resolve_settings
 from promptlib.static import choose_static
 from promptlib.store.database import Database
@@ -124,10 +126,23 @@ class ProjectTemplates(ProjectStores):
             )
         return found[0] if found else None
 
+    def import_template(
+        self, path: Path | str, *, name: str | None = None, store: str | None = None,
+        replace: bool = False,
+    ) -> Imported:  # fmt: skip
+        """Make a template of another tool's prompt file, and a store of its examples.
+
+        Reads Prompty files, and LangChain's prompts in JSON and YAML. Raises TemplateError.
+        """
+        made = convert_file(Path(path))
+        return import_converted(self, self.registry, made, name=name, store=store, replace=replace)
+
     # -- parts -----------------------------------------------------------------------------------
 
     def _newest(self, template: Template) -> Template | None:
         """Load the newest version, if its static examples are what this template asks for."""
+        if _asks(template) is None:
+            return None
         try:
             newest = self.registry.get(f"{template.name}@{LATEST}")
         except TemplateNotFoundError:

@@ -29,7 +29,7 @@ settings.load_profile("promptlib")
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PROMPTLIB_DATABASE", "PROMPTLIB_USER"):
+    for name in ("PROMPTLIB_DATABASE", "PROMPTLIB_LABEL", "PROMPTLIB_USER"):
         monkeypatch.delenv(name, raising=False)
 
 

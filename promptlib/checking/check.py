@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from promptlib.bodies.anthropic import anthropic_body
@@ -10,6 +11,7 @@ from promptlib.checking.findings import Problem, Room, TemplateCheck
 from promptlib.checking.sample import StoreSample
 from promptlib.checking.trying import Trial
 from promptlib.errors import ProviderError, TemplateError, did_you_mean
+from promptlib.example import Example
 from promptlib.settings import Settings
 from promptlib.stability import PER_QUERY
 from promptlib.templating.inputs import InputSpec
@@ -126,22 +128,19 @@ def _room(trial: Trial) -> Room:
     k = settings.k if "examples" in trial.template.uses else 0
     if k and sample is not None and sample.drawn:
         fixed = trial.count(bare)
-        drawn = [trial.count(trial.render([each])) - fixed for each in sample.drawn]
-        longest = [trial.count(trial.render([each])) - fixed for each in sample.longest[:k]]
-        mean = sum(drawn) / len(drawn)
+
+        def cost(shown: Sequence[Example]) -> int:
+            return trial.count(trial.render(shown)) - fixed
+
+        def is_over(number: int) -> bool:
+            return cost(sample.longest[:number]) > limit - least
+
+        mean = cost(sample.drawn) / len(sample.drawn)
         fit_mean = min(k, max(0, int((limit - least) / max(1.0, mean))))
-        fit_worst = _how_many(longest, limit - least)
+        most = min(k, len(sample.longest))
+        fit_worst = bisect_left(range(1, most + 1), True, key=is_over) if least <= limit else 0
     stable = prefix.tokens if prefix is not None else None
     return Room(least, limit, stable, k, mean, fit_mean, fit_worst)
-
-
-def _how_many(costs: list[int], room: int) -> int:
-    """Count how many fit, one after the other."""
-    for number, cost in enumerate(costs):
-        room -= cost
-        if room < 0:
-            return number
-    return len(costs)
 
 
 def _costs(template: Template, room: Room) -> Iterator[Problem]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
+from typing import Any
 
 from jinja2 import BaseLoader, Environment, meta, nodes
+from jinja2 import Template as JinjaTemplate
 from jinja2 import TemplateNotFound as JinjaNotFound
 from jinja2 import TemplateSyntaxError as JinjaSyntaxError
 
@@ -127,11 +129,14 @@ class _Bodies(BaseLoader):
     def __init__(self, files: Mapping[str, _File]) -> None:
         self.files = files
 
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, None]:
-        if template not in self.files:
-            raise JinjaNotFound(template)
-        file = self.files[template]
-        return file.parts.body, file.where, None
+    def load(
+        self, environment: Environment, name: str, globals: MutableMapping[str, Any] | None = None
+    ) -> JinjaTemplate:
+        if name not in self.files:
+            raise JinjaNotFound(name)
+        file = self.files[name]  # parsed already
+        code = environment.compile(file.tree, name, file.where)
+        return JinjaTemplate.from_code(environment, code, globals or {})
 
 
 def _references(tree: nodes.Template) -> Iterator[tuple[int, str | None]]:

@@ -1,0 +1,1 @@
+"""Prompts of other tools as templates of ours."""

@@ -1,0 +1,84 @@
+"""What comes out of a conversion, and how it is written as a template."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from promptlib.budget.models import encoding_of
+from promptlib.errors import EncodingError, TemplateError
+from promptlib.example import Example
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A template made from another tool's prompt."""
+
+    name: str
+    front: Mapping[str, Any]
+    body: str
+    examples: Sequence[Example] = ()
+    left_out: tuple[str, ...] = ()
+    """What couldn't be carried over, a sentence each."""
+    notes: tuple[str, ...] = ()
+    """What is different now."""
+
+    def source(self, store: str | None = None) -> str:
+        """Write the template's file; its examples are in this store."""
+        front = dict(self.front)
+        if store is not None:
+            front["examples"] = {"store": store, **front.get("examples", {})}
+        head = yaml.safe_dump(
+            front, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None
+        )
+        return f"---\n{head}---\n{self.body}" if front else self.body
+
+
+@dataclass
+class Leftovers:
+    """Collects what can't be carried over."""
+
+    said: list[str] = field(default_factory=list)
+
+    def add(self, what: str, why: str = "") -> None:
+        """Name something that is left out."""
+        self.said.append(f"{what}: {why}" if why else what)
+
+    def add_keys(self, values: Mapping[str, Any], known: Iterable[str], where: str = "") -> None:
+        """Name all keys but those that are known."""
+        for key in values:
+            if key not in known:
+                self.add(f"{where}{key}")
+
+
+def known_model(name: Any, left: Leftovers) -> dict[str, str]:
+    """Give the front matter for a model, if its tokens can be counted."""
+    if not isinstance(name, str) or not name:
+        return {}
+    try:
+        encoding_of(name)
+    except EncodingError:
+        left.add(f"model {name}", "no tokenizer is known for it")
+        return {}
+    return {"model": name}
+
+
+def template_name(name: str) -> str:
+    """Make a template's name of another name."""
+    made = re.sub(r"[^a-z0-9_/-]+", "-", name.strip().lower()).strip("-/")
+    return made or "imported"
+
+
+def read_data(path: Path) -> str:
+    """Read a file as UTF-8; raises TemplateError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TemplateError(f"{path}: not UTF-8 (byte {error.start})") from None
+    except OSError as error:
+        raise TemplateError(f"can't read {path}: {error.strerror}") from None

@@ -1,0 +1,187 @@
+"""From text with role lines (`system:` alone on a line) to messages that are built structurally."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from promptlib.converting.converted import Leftovers
+from promptlib.errors import TemplateError
+
+ROLE = re.compile(
+    r"^[ \t]*#?[ \t]*(system|developer|user|assistant|tool|function)[ \t]*(?:\[[^\]\n]*\])?[ \t]*:"
+    r"[ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A role line, by section 2.10 of Prompty's specification."""
+
+_PIECES = re.compile(
+    r"(\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}|\{#.*?#\}|\{\{.*?\}\}|\{%.*?%\})", re.DOTALL
+)
+_COMPUTED = re.compile(r"^[ \t]*#?[ \t]*\{\{.*?\}\}[ \t]*:[ \t]*$", re.MULTILINE)
+"""A role line whose role is an expression."""
+
+_CONVERSATION = re.compile(
+    r"""\{%-?\s*for\s+(\w+)\s+in\s+(\w+)\s*-?%\}\s*\#?\s*
+        \{\{-?\s*\1(?:\.role|\[["']role["']\])\s*-?\}\}\s*:\s*
+        \{\{-?\s*\1(?:\.content|\[["']content["']\])\s*-?\}\}\s*\{%-?\s*endfor\s*-?%\}""",
+    re.VERBOSE,
+)
+"""A loop that shows every message of a list with its own role."""
+
+_TAG = re.compile(r"\{%[-+]?\s*(\w+)")
+_CLOSED = ("for", "if", "macro", "call", "filter", "block", "with", "autoescape")
+_MIDDLE = ("else", "elif")
+
+
+@dataclass
+class _Block:
+    """A tag with a body: its opening, parts with the tags between them, its closing."""
+
+    opening: str
+    parts: list[tuple[str, list[_Block | str]]] = field(default_factory=list)
+    closing: str = ""
+
+    @property
+    def has_roles(self) -> bool:
+        return any(_has_roles(nodes) for _, nodes in self.parts)
+
+    def text(self) -> str:
+        inner = "".join(tag + "".join(map(_text, nodes)) for tag, nodes in self.parts)
+        return f"{self.opening}{inner}{self.closing}"
+
+
+_Nodes = list[_Block | str]
+
+
+def with_messages(body: str, thread: str | None, left: Leftovers) -> tuple[str, set[str]]:
+    """Put a message tag around what stands below each role line.
+
+    What stands above the first is a system message. `thread` names the input that holds the
+    conversation, where the body prints one. Returns the new body, and the names of inputs that it
+    shows as conversations. Raises TemplateError for tags that don't match.
+    """
+    nodes, rest = _tree(_PIECES.split(body), None)
+    if rest:
+        raise TemplateError(f"the tag {rest[0].strip()} closes nothing")
+    messages = _Messages(thread, left)
+    made = "".join(messages.convert(nodes, "system")).strip("\n") + "\n"
+    return made, messages.conversations
+
+
+def _tree(pieces: list[str], ends: str | None) -> tuple[_Nodes, list[str]]:
+    """Build the tree of blocks up to the tag that ends it; returns what is left."""
+    nodes: _Nodes = []
+    while pieces:
+        piece = pieces[0]
+        tag = _TAG.match(piece)
+        word = tag[1] if tag else ""
+        if ends is not None and (word == f"end{ends}" or word in _MIDDLE):
+            return nodes, pieces
+        if word.startswith("end") and word != "endraw" and tag:
+            return nodes, pieces
+        pieces = pieces[1:]
+        is_line = word == "set" and "=" in piece
+        if word not in (*_CLOSED, "set") or is_line:
+            nodes.append(piece)
+            continue
+        block = _Block(piece)
+        between = ""
+        while True:
+            inside, pieces = _tree(pieces, word)
+            block.parts.append((between, inside))
+            if not pieces:
+                raise TemplateError(f"the tag {piece.strip()} is never closed")
+            between, pieces = pieces[0], pieces[1:]
+            found = _TAG.match(between)
+            if found and found[1] == f"end{word}":
+                block.closing = between
+                break
+            if found and found[1].startswith("end"):
+                raise TemplateError(f"{between.strip()} stands where {piece.strip()} is open")
+        nodes.append(block)
+    return nodes, pieces
+
+
+def _has_roles(nodes: Sequence[_Block | str]) -> bool:
+    return any(
+        node.has_roles if isinstance(node, _Block) else ROLE.search(node) is not None
+        for node in nodes
+    )
+
+
+def _text(node: _Block | str) -> str:
+    return node.text() if isinstance(node, _Block) else node
+
+
+@dataclass
+class _Messages:
+    thread: str | None
+    left: Leftovers
+    conversations: set[str] = field(default_factory=set)
+
+    def convert(self, nodes: _Nodes, role: str | None) -> Iterator[str]:
+        """Write nodes; text before a role line belongs to `role`, if there is one."""
+        said = ""
+        for node in nodes:
+            if isinstance(node, _Block) and (loop := _CONVERSATION.fullmatch(node.text())):
+                yield from self._message(role, said)
+                said, role = "", None
+                self.conversations.add(loop[2])
+                yield f"{{% turns {loop[2]} %}}\n"
+            elif isinstance(node, _Block) and node.has_roles:
+                yield from self._message(role, said)
+                said, role = "", None
+                yield _line(node.opening)
+                for between, inside in node.parts:
+                    yield _line(between) if between else ""
+                    yield from self.convert(inside, None)
+                yield _line(node.closing)
+            elif isinstance(node, str) and self._is_thread(node):
+                yield from self._message(role, said)
+                said, role = "", None
+                yield "{% turns history %}\n"
+            elif isinstance(node, str) and not node.startswith("{"):
+                parts = ROLE.split(node)
+                said += parts[0]
+                for name, text in zip(parts[1::2], parts[2::2], strict=True):
+                    yield from self._message(role, said)
+                    said, role = text, self._role(name.lower())
+            else:
+                said += _text(node)
+        yield from self._message(role, said)
+
+    def _role(self, name: str) -> str:
+        if name == "function":
+            self.left.add("role function", "such messages are the assistant's now")
+            return "assistant"
+        return name
+
+    def _is_thread(self, piece: str) -> bool:
+        if self.thread is None:
+            return False
+        return re.fullmatch(rf"\{{\{{-?\s*{re.escape(self.thread)}\s*-?\}}\}}", piece) is not None
+
+    def _message(self, role: str | None, said: str) -> Iterator[str]:
+        text = said.strip()
+        if not text:
+            return
+        for line in _COMPUTED.findall(text):
+            self.left.add(
+                f"the role line {line.strip()!r}", "a role can't be computed: it is text now"
+            )
+        if role is None and not re.sub(r"\{[#%].*?[#%]\}", "", text, flags=re.DOTALL).strip():
+            yield f"{text}\n"  # tags and comments alone
+            return
+        if role is None:
+            shown = " ".join(text.split())[:60]
+            self.left.add(
+                f"text that no role line stands above: {shown!r}", "it is a system message"
+            )
+            role = "system"
+        yield f'{{% message "{role}" %}}\n{text}\n{{% endmessage %}}\n'
+
+
+def _line(tag: str) -> str:
+    return f"{tag}\n"
