@@ -185,7 +185,7 @@ class ProjectTemplates(ProjectStores):
 
 def _problem(line: str, name: str) -> Problem:
     """Take a line that begins with a place apart."""
-    match = re.match(r"(.+?:\d+): (.*)", line)
+    match = re.match(r"(.+?\.j2(?::\d+)?): (.*)", line)
     return Problem("error", match[1] if match else name, match[2] if match else line)
 
 

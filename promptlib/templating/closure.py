@@ -50,10 +50,11 @@ def compile_template(name: str, read: Read) -> Template:
         free = set(reads) - set(SCOPE) - set(environment.globals)
         inputs = {input: InputSpec(type=None) for input in sorted(free)}
     _check_inputs(main.where, front, inputs)
-    try:
-        sections = in_order([found for f in files.values() for _, found in sections_in(f.tree)])
-    except TemplateError as error:
-        raise TemplateSyntaxError(f"{main.where}: {error}") from None
+    sections = (
+        (f"{file.where}:{line + file.parts.offset}", section)
+        for file in files.values()
+        for line, section in sections_in(file.tree)
+    )
     return Template(
         name=name,
         front=front,
@@ -61,7 +62,7 @@ def compile_template(name: str, read: Read) -> Template:
         uses=frozenset(set(reads) & set(SCOPE)),
         reads=reads,
         is_chat=any(_has_messages(file.tree) for file in files.values()),
-        sections=sections,
+        sections=in_order(sections),
         files={included: file.source for included, file in files.items()},
         where=main.where,
         compiled=environment.get_template(name),

@@ -6,7 +6,7 @@ simply not there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
-from promptlib.errors import TemplateError
+from promptlib.errors import TemplateSyntaxError
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,14 @@ def sections_in(tree: nodes.Template) -> Iterator[tuple[int, Section]]:
             yield call.lineno, Section(name, priority)
 
 
-def in_order(found: list[Section]) -> tuple[Section, ...]:
-    """Put sections in the order in which they claim room, each once; raises TemplateError."""
+def in_order(found: Iterable[tuple[str, Section]]) -> tuple[Section, ...]:
+    """Put sections in the order in which they claim room, each once.
+
+    Each comes with the place where it stands. Raises TemplateSyntaxError.
+    """
     priorities: dict[str, float] = {}
-    for section in found:
+    for where, section in found:
         if priorities.setdefault(section.name, section.priority) != section.priority:
-            raise TemplateError(f"section {section.name!r} has two priorities")
+            raise TemplateSyntaxError(f"{where}: section {section.name!r} has two priorities")
     once = [Section(name, priority) for name, priority in priorities.items()]
     return tuple(sorted(once, key=lambda section: -section.priority))
