@@ -126,7 +126,7 @@ def main() -> None:
                 wrong.append(f"draw {draw}: too few, though not even the fixed part fits")
             continue
         outcomes["built"] += 1
-        outcomes[f"with {prompt.manifest['strategy']}"] += 1
+        outcomes[f"with {prompt.settings['strategy']}"] += 1
         tokens = recounted(prompt)
         if hopeless:
             wrong.append(f"draw {draw}: built, though the fixed part doesn't fit")

@@ -39,7 +39,7 @@ def check(
     project = open_project(ctx)
     wanted = [_name(project.registry, name) for name in names] or project.registry.files.list()
     if foreign:
-        from promptlib.checking.foreign import check_foreign
+        from promptlib.foreign import check_foreign
 
         found = check_foreign(project.root, wanted)
     else:

@@ -46,6 +46,10 @@ def tune(
     if write and dry_run:
         raise click.UsageError("give --write or --dry-run, not both")
     project = open_project(ctx)
+    if write and template is not None:
+        project.registry.path(template)  # a version can't be written into
+        if project.registry.default_label is not None:
+            raise click.UsageError("--write edits the working file: unset PROMPTLIB_LABEL")
     if project.database.read_only and not dry_run:
         raise click.ClickException("the project is read-only; --dry-run changes nothing")
     found = search(project, template, **what_is_asked(project, template, told))

@@ -35,6 +35,7 @@ from promptlib.store.database import Database
 from promptlib.store.rows import now
 from promptlib.store.store import ExampleStore
 from promptlib.store.tables import changes, embedders, examples, usage_counts, vectors
+from promptlib.templating.frontmatter import split_template
 from promptlib.text import file_sha256
 from promptlib.version import __version__
 
@@ -122,6 +123,11 @@ def _fill(project: Project, work: Path) -> dict[str, int]:
         if template.front.examples is not None and template.front.examples.store is not None:
             project.index(template.front.examples.store)
         _copy_tokenizer(project, template.front.encoding, work)
+    versions = project.registry.versions
+    for name in versions.newest():
+        for published in versions.of(name):
+            front = split_template(published.files[name], str(published)).front
+            _copy_tokenizer(project, front.encoding, work)
     for name in project.store_names():
         project.index(name)  # imports starters, embeds what waits
     _copy_tree(project.root / project.config.templates, work / "templates")

@@ -58,6 +58,7 @@ class Project(ProjectTemplates):
         super().__init__(
             root, config, embedder, database=database, index_folder=index_folder, progress=progress
         )
+        self.registry  # noqa: B018 (a label that can't be one is an error now, not later)
         self.ledger = UsageLedger(self.database)
         self._counts_usage = config.usage if usage is None else usage
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from promptlib.checking.check import check_template
 from promptlib.checking.findings import Problem, TemplateCheck
 from promptlib.checking.sample import StoreSample, sample_starter, sample_store
-from promptlib.config import ProjectConfig, ProjectProgress
 from promptlib.converting.convert import convert_file
-from promptlib.embedding.embedder import Embedder
 from promptlib.errors import (
     ConfigError,
     PromptlibError,
@@ -24,7 +23,6 @@ from promptlib.filtering import Where
 from promptlib.importer import Imported, import_converted
 from promptlib.settings import Settings, resolve_settings
 from promptlib.static import choose_static
-from promptlib.store.database import Database
 from promptlib.stores import ProjectStores
 from promptlib.templating.frontmatter import ExamplesSpec
 from promptlib.templating.naming import LATEST, parse_reference
@@ -35,24 +33,16 @@ from promptlib.templating.template import Template
 class ProjectTemplates(ProjectStores):
     """Opens templates by name: `registry` has them, this adds what they take from stores."""
 
-    def __init__(
-        self,
-        root: Path,
-        config: ProjectConfig,
-        embedder: Embedder,
-        *,
-        database: Database | None = None,
-        index_folder: Path | None = None,
-        progress: ProjectProgress | None = None,
-    ) -> None:
-        super().__init__(
-            root, config, embedder, database=database, index_folder=index_folder, progress=progress
-        )
-        self.registry = TemplateRegistry(
-            root / config.templates, self.database, review=self._reviewed,
-            label=os.environ.get("PROMPTLIB_LABEL") or None,
-        )  # fmt: skip
-        self._with_static: dict[str, tuple[Template, str, Template]] = {}
+    @cached_property
+    def registry(self) -> TemplateRegistry:
+        """The templates by name; PROMPTLIB_LABEL says which version bare names mean."""
+        label = os.environ.get("PROMPTLIB_LABEL") or None
+        folder = self.root / self.config.templates
+        return TemplateRegistry(folder, self.database, label=label, review=self._reviewed)
+
+    @cached_property
+    def _with_static(self) -> dict[str, tuple[Template, str, Template]]:
+        return {}
 
     def template(self, name: str) -> Template:
         """Load a template by name, version or label, with its static examples.

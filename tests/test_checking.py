@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import cli
-from promptlib.checking.foreign import check_foreign
 from promptlib.embedding.embedder import HashingEmbedder
+from promptlib.foreign import check_foreign
 from promptlib.project import Project
 
 HEAD = "---\ninputs: {query: {}}\nexamples: {store: tickets, k: 2}\nbudget: {tokens: 300}\n---\n"

@@ -209,8 +209,8 @@ def test_search(run: Run) -> None:
 def test_templates(run: Run, root: Path) -> None:
     (root / "templates" / "broken.j2").write_text("{{")
     result = run("template", "list")
-    assert "tickets/route\tchat\tquery\tRoute a ticket." in result.stdout
-    assert "broken\tbroken" in result.stdout
+    route = "tickets/route\tchat\tnot published\t\t\tquery\tRoute a ticket."
+    assert route in result.stdout.splitlines() and "broken\tbroken" in result.stdout
     assert json.loads(run("template", "list", "--json").stdout)[1]["name"] == "tickets/route"
     assert run("template", "show", "tickets/route").stdout == TEMPLATE
     rows = write_rows(root / "two.jsonl", ROWS[:2])

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ from promptlib.advice.outcomes import read_outcomes
 from promptlib.advice.showing import factor_table
 from promptlib.project import Project
 from promptlib.store.settings import StoreSettings
-from tests.conftest import CHECKOUT
+from tests.conftest import CHECKOUT, DATA
 
 README = (CHECKOUT / "README.md").read_text()
 GUIDES = sorted((CHECKOUT / "docs").glob("*.md"))
@@ -125,6 +126,7 @@ def test_commands_run(line: str, real_root: Path, real_project: Project) -> None
         shim.chmod(0o755)
         (real_root / "README.md").write_text("x")
         (real_root / "tickets.jsonl").write_text(blocks("json")[0])
+        shutil.copy(DATA / "foreign" / "antonyms.yaml", real_root)
     path = f"{shim.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         line, shell=True, cwd=real_root, capture_output=True, text=True,
@@ -224,6 +226,35 @@ def test_the_rows_and_settings_of_the_guide(project: Project, tmp_path: Path) ->
 
 def test_the_template_shown_is_the_starter() -> None:
     assert (CHECKOUT / "templates/banking/intent.j2").read_text() in blocks("jinja")
+
+
+def test_the_snippets_of_the_template_guide(real_project: Project) -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        for code in blocks("python", guide("templates")):
+            exec(code, {"project": real_project})
+    assert said.getvalue().endswith("['production', 'staging']\nTrue\n")
+
+
+@pytest.mark.parametrize("body", blocks("jinja", guide("templates")))
+def test_the_templates_of_the_guide_build(real_project: Project, body: str) -> None:
+    file = real_project.registry.path("from/the-guide")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(body)
+    assert real_project.check("from/the-guide")[0].errors == ()
+    prompt = real_project.build("from/the-guide", "My card was stolen " * 20)
+    assert prompt.tokens <= prompt.budget
+    file.unlink()
+
+
+def test_the_table_of_the_check_in_the_guide(real_project: Project) -> None:
+    (found,) = real_project.check("banking/intent")
+    room = found.room
+    shown = next(line for line in guide("templates").splitlines() if line.startswith("banking/"))
+    assert room is not None and room.mean is not None
+    assert shown.split()[1:] == [
+        *map(str, (room.least, room.limit, room.stable, round(room.mean))),
+        *f"{room.fit_mean} of {room.k}".split(), *f"{room.fit_worst} of {room.k}".split(), "query",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -29,6 +29,8 @@ class TemplateFolder:
 
     def file(self, name: str) -> Path:
         """Say where a template's file is, or would be; raises TemplateError for a bad name."""
+        if "@" in name:
+            raise TemplateError(f"template {name!r} would be a published version: it has no file")
         pure = PurePosixPath(name.removesuffix(SUFFIX))
         if pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name or not name:
             raise TemplateError(f"template {name!r} would be outside the templates folder")

@@ -14,6 +14,7 @@ from typing import Any
 
 from promptlib.checking.findings import Problem, Room, TemplateCheck
 from promptlib.errors import PromptlibError
+from promptlib.opening import open_project
 
 SECONDS = 10
 """Of processor time, for each template."""
@@ -21,7 +22,7 @@ SECONDS = 10
 MEGABYTES = 512
 """Of memory, beyond what promptlib itself takes."""
 
-_PROGRAM = "from promptlib.checking.foreign import serve; serve()"
+_PROGRAM = "from promptlib.foreign import serve; serve()"
 
 
 def check_foreign(root: Path, names: Sequence[str]) -> list[TemplateCheck]:
@@ -73,9 +74,7 @@ def serve() -> None:
     except ImportError:
         print("templates can't be checked with limits on this system", file=sys.stderr)
         sys.exit(REFUSED)
-    import promptlib
-
-    project = promptlib.open(order["root"])
+    project = open_project(order["root"])
     for name in order["names"]:
         _limit(resource)
         try:
