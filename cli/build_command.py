@@ -137,6 +137,8 @@ def build(
     prompt = project.build(template, query, inputs=values, history=turns, **options)
     if manifest is not None:
         _write_json(manifest, prompt.manifest(inputs=not private))
+        if loaded.version is None:
+            say(f"{template} is a working file: replay needs it as it is, or published")
     if as_json:
         facts = prompt.to_dict()
         print_json({**facts, "manifest": prompt.manifest(inputs=False)} if private else facts)

@@ -7,7 +7,15 @@ from typing import Any
 import click
 
 from .build_command import format_option, formatted, read_inputs
-from .output import open_project, parse_json, read_list, read_text, say
+from .output import (
+    json_option,
+    open_project,
+    parse_json,
+    print_json,
+    read_list,
+    read_text,
+    say,
+)
 
 
 @click.command()
@@ -18,10 +26,12 @@ from .output import open_project, parse_json, read_list, read_text, say
 )  # fmt: skip
 @click.option("--history", metavar="FILE", help="The conversation, if the manifest leaves it out.")
 @format_option
+@json_option
 @click.pass_context
 def replay(
-    ctx: click.Context, manifest: str, inputs: tuple[str, ...], history: str | None, form: str
-) -> None:
+    ctx: click.Context, manifest: str, inputs: tuple[str, ...], history: str | None, form: str,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Print again, byte for byte, the prompt that MANIFEST describes.
 
     MANIFEST is what `build --manifest` wrote, or the output of `build --json`; "-" reads stdin. No
@@ -34,6 +44,8 @@ def replay(
     """
     from promptlib.replaying import manifest_template
 
+    if as_json and form != "text":
+        raise click.UsageError("give --format or --json, not both")
     name = "stdin" if manifest == "-" else manifest
     data = parse_json(read_text(manifest), name)
     project = open_project(ctx)
@@ -42,5 +54,8 @@ def replay(
         values = read_inputs(inputs, manifest_template(project.registry, data))
     turns = read_list(history, "messages") if history is not None else None
     again = project.replay(data, inputs=values, history=turns)
-    click.echo(formatted(again, form))
+    if as_json:
+        print_json(again.to_dict())
+    else:
+        click.echo(formatted(again, form))
     say(f"{again.tokens:,} tokens, the same as built")

@@ -87,6 +87,10 @@ class Part:
     left_out: str
     """What of it left for room, in words."""
 
+    def __str__(self) -> str:
+        left = f" ({self.left_out} left)" if self.left_out else ""
+        return f"{self.name} {self.tokens:,}{left}"
+
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
         return {**vars(self)}
@@ -177,8 +181,11 @@ class Prompt(Sendable):
         return {**self.__dict__, "lazily": known}
 
     def report(self, *, hint: bool = True) -> str:
-        """Say in a line what the prompt costs and shows; further lines for notes and hint."""
-        lines = [self.summary(), *(f"note: {note}" for note in self.notes)]
+        """Say in a line what the prompt costs and shows; more lines for parts, notes and hint."""
+        lines = [self.summary()]
+        if any(self.settings["sections"].values()):
+            lines.append(f"parts: {', '.join(map(str, self.parts))}")
+        lines += [f"note: {note}" for note in self.notes]
         if hint and self.hint is not None:
             lines.append(f"hint: {self.hint}")
         return "\n".join(lines)

@@ -264,6 +264,8 @@ def test_the_commands(project: Project, tmp_path: Path, everything: str) -> None
     for form in ("messages", "anthropic"):
         body = run("build", ROUTE, "I lost my card", "--format", form).stdout
         assert run("replay", str(file), "--format", form).stdout == body
+    data = json.loads(run("replay", str(file), "--json").stdout)
+    assert data["text"] + "\n" == built.stdout and "is a working file" in built.stderr
     whole = run("build", ROUTE, "I lost my card", "--json")
     assert run("replay", "-", input=whole.stdout).stdout == built.stdout
     run("build", everything, LONG, "-i", 'facts={"b": 2}', "--manifest", str(private), "--private")

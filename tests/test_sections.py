@@ -89,6 +89,7 @@ def test_the_report_says_what_left(project: Project, name: str) -> None:
     full = project.build(name, "card", history=TALK)
     prompt = project.build(name, "card", history=TALK, budget=full.tokens - 1)
     assert "section tips left out for room" in prompt.summary()
+    assert ", section tips 0 (all of it left), history " in prompt.report()
     parts = {part.name: part for part in prompt.parts}
     assert parts["section tips"].tokens == 0 and parts["section tips"].left_out == "all of it"
     assert prompt.settings["sections"] == {"kept": ["rules", "talk"], "left_out": ["tips"]}
