@@ -5,9 +5,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 .PHONY: demo test lint types wheel clean
 
-demo: .venv/offline
-	@test -f .demo/promptlib.toml || $(BIN)/promptlib init .demo
-	@$(BIN)/promptlib --project .demo template publish --all --message "as they come" --label production
+demo: .demo/published
 	@$(BIN)/promptlib --project .demo build banking/intent@production "My card was stolen in Lisbon, please stop it!" --explain
 
 test: .venv/dev
@@ -34,6 +32,11 @@ wheel: .venv/dev
 
 .venv/dev: .venv/offline
 	@$(INSTALL) --editable '.[offline,dev]'
+	@touch $@
+
+.demo/published: .venv/offline
+	@test -f .demo/promptlib.toml || $(BIN)/promptlib init .demo
+	@$(BIN)/promptlib --project .demo template publish --all --message "as they come" --label production
 	@touch $@
 
 clean:
