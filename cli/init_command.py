@@ -31,7 +31,9 @@ def init(ctx: click.Context, directory: Path) -> None:
     config = directory / CONFIG_FILE
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        made = [config.name] if _write(config) else []
+        made = [config.name] if _write(config, STARTER_CONFIG) else []
+        ignored = directory / ".gitignore"  # what is in .promptlib can be made again, or is private
+        made += [ignored.name] if _write(ignored, ".promptlib/\n") else []
         for kind in ("templates", "example_stores"):
             made += _copy(starter_path(kind), directory / kind)
     except OSError as error:
@@ -44,10 +46,10 @@ def init(ctx: click.Context, directory: Path) -> None:
     say(f'  {inside}promptlib build banking/intent "My card was stolen"')
 
 
-def _write(config: Path) -> bool:
-    if config.exists():
+def _write(file: Path, text: str) -> bool:
+    if file.exists():
         return False
-    config.write_text(STARTER_CONFIG, encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     return True
 
 

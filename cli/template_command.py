@@ -70,8 +70,12 @@ def _row(registry: TemplateRegistry, name: str, labels: dict[str, int]) -> dict[
     try:
         found = registry.working(name)
         if newest is not None:
-            same = registry.versions.get(name, newest).hash == found.hash
-            row["state"] = "published" if same else "edited since"
+            same = registry.versions.with_hash(name, found.hash)
+            row["state"] = (
+                "edited since" if same is None
+                else "published" if same.number == newest
+                else f"as version {same.number}"
+            )  # fmt: skip
     except TemplateNotFoundError:
         found = registry.get(f"{name}@{LATEST}")
         row["state"] = "file is gone"

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .output import json_option, open_project, print_json, print_table, say
+from .output import counted, json_option, open_project, print_json, print_table, say
 
 by_option = click.option("--by", help="Who does it; by default PROMPTLIB_USER, or your user name.")
 
@@ -36,18 +36,17 @@ def publish(
     if bool(names) == everything:
         raise click.UsageError("name the templates to publish, or say --all")
     registry = open_project(ctx).registry
-    made = []
-    for name in registry.files.list() if everything else names:
-        version = registry.publish(name, message, label=label, by=by, force=force, refresh=refresh)
-        made.append({**version.to_dict(), "new": version.is_new, "label": label})
+    wanted = registry.files.list() if everything else names
+    made = registry.publish_all(wanted, message, label=label, by=by, force=force, refresh=refresh)
+    for version in made:
         for problem in version.problems if version.is_new else ():
             say(f"published all the same: {problem}", fg="yellow")
         if not as_json:
             click.echo(str(version))
-            done = "published" if version.is_new else "nothing has changed since"
+            done = "published" if version.is_new else "nothing is new in it"
             say(done + (f"; {label} points at it" if label else ""))
     if as_json:
-        print_json(made)
+        print_json([{**each.to_dict(), "new": each.is_new, "label": label} for each in made])
 
 
 @click.command()
@@ -67,9 +66,10 @@ def history(ctx: click.Context, name: str, as_json: bool) -> None:
         return
     rows: list[list[Any]] = []
     for version in found.versions:
-        forced = f" [forced: {len(version.problems)} problems]" if version.problems else ""
+        problems = len(version.problems)
+        message = version.message + f" [forced: {counted(problems, 'problem')}]" * bool(problems)
         rows.append([_time(version.at), version.by, f"version {version.number}",
-                     version.message + forced, version.hash[:12]])  # fmt: skip
+                     message, version.digest])  # fmt: skip
     for move in found.moves:
         came = f"from {move.before}" if move.before is not None else ""
         rows.append([_time(move.at), move.by, f"{move.label} -> {move.number}",

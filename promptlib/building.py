@@ -12,7 +12,7 @@ from typing import Any
 from promptlib.budget.fit import DropReason
 from promptlib.budget.share import Shared, fit_all
 from promptlib.budget.tokens import not_text
-from promptlib.errors import BudgetError
+from promptlib.errors import BudgetError, TemplateError
 from promptlib.example import Example
 from promptlib.explaining import Explanation, LeftOut
 from promptlib.hint import Volume, volume_hint
@@ -25,9 +25,8 @@ from promptlib.rendering import PromptRenderer, Shown
 from promptlib.selection.pool import Pool, Weights
 from promptlib.selection.strategies import NO_WORDS, select_examples
 from promptlib.settings import Settings
-from promptlib.templating.inputs import with_cuts
 from promptlib.templating.specials import special_tokens_in
-from promptlib.templating.template import Rendered, Template
+from promptlib.templating.template import Rendered, Template, with_cuts
 
 ONE_BY_ONE = 32
 """So many ranks, or twice k, are taken one after the other by strategies that do so."""
@@ -118,7 +117,7 @@ class _Builder:
             }.items()
             if name in template.uses
         }
-        scope = self.known | with_cuts(inputs, template.inputs, cuts)
+        scope = self.known | with_cuts(inputs, template, cuts)
         self.renderer = PromptRenderer(
             template, settings, scope, self.turns, self._fetch, len(self.ranked)
         )
@@ -139,6 +138,7 @@ class _Builder:
         ranks = renderer.ordered(fit.chosen)
         examples = renderer.examples(ranks)
         specials = self._special_tokens(examples)
+        self.template.refuse_tokens(rendered)
         return Prompt(
             text=rendered.text,
             messages=rendered.messages,
@@ -152,7 +152,7 @@ class _Builder:
                 for rank, example in zip(ranks, examples, strict=True)
             ),
             crowded=sum(reason is DropReason.OVER_BUDGET for reason in fit.dropped.values()),
-            static_examples=self._static,
+            static_examples=self.renderer.static,
             left_sections=self._left(shown),
             special_tokens=specials,
             hint=volume_hint(volume, len(ranks)) if volume is not None else None,
@@ -206,21 +206,32 @@ class _Builder:
 
     @cached_property
     def _fixed(self) -> int:
-        return self.renderer.count(replace(self.shown, ranks=()))
-
-    @property
-    def _static(self) -> tuple[Example, ...]:
-        return self.template.static if "static_examples" in self.template.uses else ()
+        try:
+            return self.renderer.count(replace(self.shown, ranks=()))
+        except TemplateError:  # the body can't do without an example
+            return 0
 
     def _left(self, shown: Shown) -> tuple[str, ...]:
         names = (section.name for section in self.template.sections)
         return tuple(name for name in names if name in shown.without)
 
     def _special_tokens(self, examples: Sequence[Example]) -> dict[str, int]:
-        kept = self.turns[len(self.turns) - self.shown.turns :]
-        said = [[message.get("content") for message in turn] for turn in kept]
-        contents = [[example.input, example.output] for example in (*self._static, *examples)]
-        return dict(Counter(special_tokens_in([dict(self.inputs), said, contents])))
+        """Count those in all data that the body sees; raises TemplateError if it refuses them."""
+        places = {
+            **{f"input {name}": value for name, value in self.inputs.items()},
+            "the history": self.turns[len(self.turns) - self.shown.turns :],
+            **{f"example {e.id}": e.to_dict() for e in (*self.renderer.static, *examples)},
+            **{name.replace("_", " "): value for name, value in self.known.items()},
+        }
+        found = {where: special_tokens_in(value) for where, value in places.items()}
+        if self.template.neutralise == "refuse":
+            for where, tokens in found.items():
+                if tokens:
+                    raise TemplateError(
+                        f"{self.template.where}: {where} holds the special token {tokens[0]!r}, "
+                        "and the template refuses them (special_tokens: refuse)"
+                    )
+        return dict(Counter(token for tokens in found.values() for token in tokens))
 
     def _notes(self, rendered: Rendered, specials: Mapping[str, int]) -> Iterator[str]:
         if self.shown.turns < len(self.turns):
@@ -286,7 +297,8 @@ class _Builder:
             **{name: self.known.get(name) for name in ("labels", "label_definitions")},
             "candidate_labels": list(self.candidate_labels),
             "examples": [_pin(example) for example in examples],
-            "static_examples": [_pin(example) for example in self._static],
+            "static_examples": [_pin(example) for example in self.renderer.static],
+            "static_store": template.static_store,
             "tokens": tokens,
             "versions": versions(),
             "result": result_hash(rendered.text, rendered.messages),

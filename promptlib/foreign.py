@@ -22,6 +22,7 @@ SECONDS = 10
 MEGABYTES = 512
 """Of memory, beyond what promptlib itself takes."""
 
+# -P: what lies in the current folder, as foreign as the templates, is never imported.
 _PROGRAM = "from promptlib.foreign import serve; serve()"
 
 
@@ -48,7 +49,7 @@ def _run(root: Path, names: Sequence[str]) -> tuple[list[TemplateCheck], str]:
     limit = 60 + 2 * SECONDS * len(names)  # of time on the wall: it might wait for something
     try:
         child = subprocess.run(
-            [sys.executable, "-c", _PROGRAM], input=order, capture_output=True, text=True,
+            [sys.executable, "-P", "-c", _PROGRAM], input=order, capture_output=True, text=True,
             timeout=limit, check=False,
         )  # fmt: skip
         said, errors, code = child.stdout, child.stderr, child.returncode

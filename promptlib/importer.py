@@ -52,7 +52,11 @@ def import_converted(
     file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file) as out:
         out.write(source.encode())
+    notes = made.notes
+    if store is not None and stores.find_store(store) is not None:
+        sync = f"promptlib store sync {store}"
+        notes += (f"the database has store {store} already: merge the new file with {sync}",)
     return Imported(
         name, file, store, starter.file if starter else None, len(made.examples),
-        made.left_out, made.notes,
+        made.left_out, notes,
     )  # fmt: skip

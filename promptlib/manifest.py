@@ -24,14 +24,15 @@ PRIVATE = ("inputs", "history")
 """What is left out on request, and by which hash it is known then."""
 
 NEEDED = (
-    "template", "kept_turns", "sections", "store", "candidate_labels", "examples",
-    "static_examples", "as_message", "cuts", "result",
+    "template", "inputs", "history", "cuts", "kept_turns", "sections", "store", "static_store",
+    "candidate_labels", "examples", "static_examples", "as_message", "tools", "model", "reserve",
+    "tokens", "result",
 )  # fmt: skip
 
 
 def seal(facts: Mapping[str, Any], *, inputs: bool = True) -> dict[str, Any]:
     """Make a manifest of facts; without `inputs`, the user's text is left out."""
-    manifest = json.loads(canonical_json(facts))
+    manifest = json.loads(json.dumps(facts))  # objects print in their own order: it is kept
     if not inputs:
         for name in PRIVATE:
             manifest[f"{name}_hash"] = data_hash(manifest[name])

@@ -143,25 +143,30 @@ def read_history(history: Iterable[Any]) -> list[dict[str, Any]]:
     again, and every tool result answers a call.
     """
     messages = read_messages(history, "history message")
-    open_calls: dict[str, int] = {}
     for number, message in enumerate(messages, start=1):
-        role = message["role"]
-        if role in ("system", "developer"):
+        if message["role"] in ("system", "developer"):
             raise ExampleError(
-                f"history message {number}: a {role} message belongs in the template; "
+                f"history message {number}: a {message['role']} message belongs in the template; "
                 "history has user, assistant and tool messages"
             )
-        if role == "tool":
+    check_calls(messages, "history message")
+    return messages
+
+
+def check_calls(messages: Iterable[Mapping[str, Any]], what: str = "message") -> None:
+    """Raise ExampleError unless results follow the calls that they answer, each and at once."""
+    open_calls: dict[str, int] = {}
+    for number, message in enumerate(messages, start=1):
+        if message["role"] == "tool":
             if open_calls.pop(message["tool_call_id"], None) is None:
                 raise ExampleError(
-                    f"history message {number}: the tool result {message['tool_call_id']!r} "
+                    f"{what} {number}: the tool result {message['tool_call_id']!r} "
                     "answers no open call"
                 )
             continue
-        _check_answered(open_calls)
+        _check_answered(open_calls, what)
         open_calls = {call["id"]: number for call in message.get("tool_calls", ())}
-    _check_answered(open_calls)
-    return messages
+    _check_answered(open_calls, what)
 
 
 def turns_of(messages: Iterable[M]) -> list[list[M]]:
@@ -190,6 +195,6 @@ def _part_text(part: Mapping[str, Any]) -> str:
     return part["text"] if part["type"] == "text" else f"[{part['type']}]"
 
 
-def _check_answered(open_calls: Mapping[str, int]) -> None:
+def _check_answered(open_calls: Mapping[str, int], what: str) -> None:
     for call, number in open_calls.items():
-        raise ExampleError(f"history message {number}: the tool call {call!r} has no result")
+        raise ExampleError(f"{what} {number}: the tool call {call!r} has no result")

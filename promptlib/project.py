@@ -30,6 +30,7 @@ from promptlib.settings import Options
 from promptlib.shortlist import make_shortlist, settled
 from promptlib.store.database import Database
 from promptlib.templates import ProjectTemplates
+from promptlib.templating.template import Template
 from promptlib.usage import UsageLedger, UsageRow, read_usage
 
 WORKERS = 2
@@ -107,7 +108,7 @@ class Project(ProjectTemplates):
         defaults to the model's context window. Raises BudgetError when the prompt doesn't fit
         without examples, and the errors of templates, stores and inputs.
         """
-        request = self._request(template, query, inputs, history, options)
+        request = self._request(self.template(template), query, inputs, history, options)
         return self._answer([request])[0]
 
     def build_many(
@@ -126,13 +127,14 @@ class Project(ProjectTemplates):
         if isinstance(queries, str | Mapping):
             raise InputsError("build_many takes a list of queries; build takes one")
         messages = list(history or ())
+        loaded = self.template(template)  # one, though its label be moved meanwhile
         requests = []
         for number, query in enumerate(queries, start=1):
             with _numbered(number):
                 requests.append(
-                    self._request(template, None, query, messages, options)
+                    self._request(loaded, None, query, messages, options)
                     if isinstance(query, Mapping)
-                    else self._request(template, query, None, messages, options)
+                    else self._request(loaded, query, None, messages, options)
                 )
         return self._answer(requests)
 
@@ -198,11 +200,10 @@ class Project(ProjectTemplates):
     # -- parts -----------------------------------------------------------------------------------
 
     def _request(
-        self, template: str, query: str | None, inputs: Mapping[str, Any] | None,
+        self, template: Template, query: str | None, inputs: Mapping[str, Any] | None,
         history: Iterable[Any] | None, options: Options,
     ) -> Request:  # fmt: skip
-        loaded = self.template(template)
-        return make_request(loaded, self.config, self.root, query, inputs, history, options)
+        return make_request(template, self.config, self.root, query, inputs, history, options)
 
     def _answer(self, requests: Sequence[Request]) -> list[Prompt]:
         prompts = self._built(requests)

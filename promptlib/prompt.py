@@ -81,15 +81,16 @@ class Part:
     """A part of a prompt and what it costs."""
 
     name: str
-    """`fixed`, `static examples`, `history`, `examples`, or a section's name."""
-    tokens: int
-    """How much shorter the prompt is without it; of `fixed`, what is there without all others."""
+    """`fixed`, `static examples`, `section NAME`, `history` or `examples`."""
+    tokens: int | None
+    """How much shorter the prompt is without it; of `fixed`, what is there without all others.
+    None where the template can't be rendered so."""
     left_out: str
     """What of it left for room, in words."""
 
     def __str__(self) -> str:
         left = f" ({self.left_out} left)" if self.left_out else ""
-        return f"{self.name} {self.tokens:,}{left}"
+        return f"{self.name} {'?' if self.tokens is None else f'{self.tokens:,}'}{left}"
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
@@ -154,19 +155,16 @@ class Prompt(Sendable):
         return self.lazily.stable_prefix()
 
     @property
-    def stable_messages(self) -> int:
-        """How many messages from the start are the same for every query."""
-        return self.stable_prefix.messages if self.stable_prefix is not None else 0
+    def stable_start(self) -> dict[str, Any] | None:
+        """The stable prefix as plain data."""
+        return None if self.stable_prefix is None else self.stable_prefix.to_dict()
 
     def manifest(self, *, inputs: bool = True) -> dict[str, Any]:
         """Give all that it takes to build these bytes again, as plain data; see `Project.replay`.
 
         Without `inputs`, hashes stand for inputs and history.
         """
-        return seal({**self.settings, "stable_prefix": self._stable()}, inputs=inputs)
-
-    def _stable(self) -> dict[str, Any] | None:
-        return None if self.stable_prefix is None else self.stable_prefix.to_dict()
+        return seal({**self.settings, "stable_prefix": self.stable_start}, inputs=inputs)
 
     @property
     def candidates(self) -> list[PromptExample | DroppedExample]:
@@ -230,7 +228,7 @@ class Prompt(Sendable):
             "dropped": [example.to_dict() for example in self.dropped],
             "static_examples": [example.id for example in self.static_examples],
             "left_sections": list(self.left_sections),
-            "stable_prefix": self._stable(),
+            "stable_prefix": self.stable_start,
             "parts": [part.to_dict() for part in self.parts],
             "special_tokens": dict(self.special_tokens),
             "hint": self.hint.to_dict() if self.hint is not None else None,

@@ -19,11 +19,13 @@ FetchRanks = Callable[[Sequence[int]], list[Example]]
 
 @dataclass(frozen=True)
 class Shown:
-    """Which parts a prompt shows: examples by rank, newest turns, and sections that left."""
+    """Which parts a prompt shows: examples by rank, newest turns, all but some sections."""
 
     ranks: tuple[int, ...] = ()
     turns: int = 0
     without: frozenset[str] = frozenset()
+    static: bool = True
+    """Whether the static examples stand there: only measuring leaves them out."""
 
 
 class PromptRenderer:
@@ -39,9 +41,8 @@ class PromptRenderer:
         self._fetch = fetch
         data = template.data
         self._scope = {name: data(value) for name, value in scope.items()}
-        if "static_examples" in template.uses:
-            static = (template.example(example) for example in template.static)
-            self._scope["static_examples"] = JsonList(static)
+        self.static = template.static if "static_examples" in template.uses else ()
+        self._static = JsonList(template.example(example) for example in self.static)
         self._messages = [[data(message) for message in turn] for turn in turns]
         self._fetched: dict[int, tuple[Example, Any]] = {}
         self._last: tuple[Shown, Rendered] | None = None
@@ -69,7 +70,7 @@ class PromptRenderer:
         """Find where the start ends that doesn't depend on the query."""
         return find_stable_prefix(
             self.template, self._scope_of(shown), shown.without, self.render(shown),
-            self.settings.counter, tokens,
+            self.settings.counter, tokens, self.settings.tools,
         )  # fmt: skip
 
     def ordered(self, ranks: Sequence[int]) -> Sequence[int]:
@@ -83,6 +84,7 @@ class PromptRenderer:
     def _scope_of(self, shown: Shown) -> dict[str, Any]:
         kept = self._messages[len(self._messages) - shown.turns :]
         return self._scope | {
+            "static_examples": self._static if shown.static else JsonList(),
             "examples": JsonList(scope for _, scope in self._examples(self.ordered(shown.ranks))),
             "history": JsonList(message for turn in kept for message in turn),
         }

@@ -19,9 +19,8 @@ from promptlib.message import read_history, turns_of
 from promptlib.sending import Sendable
 from promptlib.store.database import Database
 from promptlib.store.tables import changes, examples, stores
-from promptlib.templating.inputs import with_cuts
 from promptlib.templating.registry import TemplateRegistry, published_template
-from promptlib.templating.template import Rendered, Template
+from promptlib.templating.template import Rendered, Template, with_cuts
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,10 @@ class Replay(Sendable):
     """What its manifest says."""
 
     @property
-    def stable_messages(self) -> int:
-        """How many messages from the start are the same for every query."""
-        stable = self.settings.get("stable_prefix")
-        return stable["messages"] if stable else 0
+    def stable_start(self) -> Mapping[str, Any] | None:
+        """Where the start ended that is the same for every query."""
+        stable: Mapping[str, Any] | None = self.settings.get("stable_prefix")
+        return stable
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
@@ -55,16 +54,24 @@ def replay_prompt(
     `inputs` and `history` are needed where the manifest leaves them out. Raises ReplayError that
     says which part is missing or has changed.
     """
-    facts = unsealed(manifest)
-    template = manifest_template(registry, manifest)
+    try:
+        return _replayed(registry, database, unsealed(manifest), inputs, history)
+    except (KeyError, TypeError, AttributeError) as error:  # sealed, and yet of another shape
+        raise ReplayError(f"this isn't a manifest as promptlib makes them: {error!r}") from None
+
+
+def _replayed(
+    registry: TemplateRegistry, database: Database, facts: Mapping[str, Any],
+    inputs: Mapping[str, Any] | None, history: Iterable[Any] | None,
+) -> Replay:  # fmt: skip
+    template = _template(registry, facts["template"])
     given = _inputs(facts, template, inputs)
     said = _history(facts, history)
-    with database.read() as connection:
-        shown = _examples(connection, facts["store"], facts["examples"])
-        static = _static(registry, template, connection, facts)
+    shown = _examples(database, facts["store"], facts["examples"])
+    static = _static(registry, template, database, facts)
     try:
         rendered = template.render(
-            with_cuts(given, template.inputs, facts["cuts"]),
+            with_cuts(given, template, facts["cuts"]),
             shown,
             labels=facts.get("labels") or (),
             candidate_labels=facts["candidate_labels"],
@@ -95,7 +102,13 @@ def manifest_template(registry: TemplateRegistry, manifest: Mapping[str, Any]) -
 
     Raises ReplayError where it isn't to be found.
     """
-    wanted = unsealed(manifest)["template"]
+    try:
+        return _template(registry, unsealed(manifest)["template"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ReplayError(f"this isn't a manifest as promptlib makes them: {error!r}") from None
+
+
+def _template(registry: TemplateRegistry, wanted: Mapping[str, Any]) -> Template:
     name, number, hash = wanted["name"], wanted["version"], wanted["hash"]
     version = registry.versions.with_hash(name, hash)
     if version is not None:
@@ -153,7 +166,7 @@ def _history(facts: Mapping[str, Any], given: Iterable[Any] | None) -> list[dict
 
 
 def _static(
-    registry: TemplateRegistry, template: Template, connection: Connection, facts: Mapping[str, Any]
+    registry: TemplateRegistry, template: Template, database: Database, facts: Mapping[str, Any]
 ) -> list[Example]:
     """Find the static examples: pinned by any version of the template, or in the store."""
     pins = facts["static_examples"]
@@ -163,7 +176,7 @@ def _static(
     pinned = {(e.id, e.content_hash): e for version in versions for e in version.static}
     found = [pinned.get((pin["id"], pin["hash"])) for pin in pins]
     if None in found:
-        return _examples(connection, facts["store"], pins)
+        return _examples(database, facts["static_store"] or facts["store"], pins)
     return [example for example in found if example is not None]
 
 
@@ -172,7 +185,7 @@ def _is(example: Example | None, pin: Mapping[str, str]) -> bool:
 
 
 def _examples(
-    connection: Connection, store: Mapping[str, Any] | None, pins: Iterable[Mapping[str, str]]
+    database: Database, store: Mapping[str, Any] | None, pins: Iterable[Mapping[str, str]]
 ) -> list[Example]:
     """Read examples as they were at the store's revision; raises ReplayError."""
     pins = list(pins)
@@ -180,13 +193,15 @@ def _examples(
         return []
     if store is None:
         raise ReplayError("the manifest names no store for its examples")
-    query = select(stores.c.key).where(stores.c.uid == store["uid"])
-    key = connection.scalar(query)
-    if key is None:
-        raise ReplayError(
-            f"the store {store['name']!r} that the prompt was built from isn't in this database"
-        )
-    return [_as_it_was(connection, key, store, pin) for pin in pins]
+    if not database.exists:
+        raise ReplayError(f"there is no database at {database.path} to read its examples from")
+    with database.read() as connection:
+        key = connection.scalar(select(stores.c.key).where(stores.c.uid == store["uid"]))
+        if key is None:
+            raise ReplayError(
+                f"the store {store['name']!r} that the prompt was built from isn't in this database"
+            )
+        return [_as_it_was(connection, key, store, pin) for pin in pins]
 
 
 def _as_it_was(

@@ -128,12 +128,21 @@ def make_request(
 def _cuts(template: Template, given: Mapping[str, Any], settings: Settings) -> dict[str, int]:
     """Say how many characters stay of the inputs that are too long."""
     counter = settings.counter
-    lengths = {
-        name: cut_length(given[name], spec, counter.count, counter.token_ends)
-        for name, spec in template.inputs.items()
-        if spec.max_tokens is not None and given[name] is not None
-    }
-    return {name: length for name, length in lengths.items() if length is not None}
+    cuts: dict[str, int] = {}
+    for name, spec in template.inputs.items():
+        if spec.max_tokens is None or given[name] is None:
+            continue
+        text = template.data(given[name])
+        length = cut_length(text, spec, counter.count, counter.token_ends)
+        if length is None:
+            continue
+        if (least := counter.count(text[:length] + spec.marker)) > spec.max_tokens:
+            raise ConfigError(
+                f"template {template.name!r}: input {name!r} can't be cut to {spec.max_tokens} "
+                f"tokens: its marker alone has {least}"
+            )
+        cuts[name] = length
+    return cuts
 
 
 def named_store(template: Template, options: Options) -> str | None:

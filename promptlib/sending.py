@@ -14,6 +14,10 @@ FORMATS = {"openai": openai_body, "anthropic": anthropic_body, "gemini": gemini_
 """Name -> what makes the body of an HTTP request."""
 
 
+CACHED = 1024
+"""Tokens of the shortest prefix that a provider caches (Anthropic and OpenAI, November 2026)."""
+
+
 class Sendable:
     """Something with messages, or a text that goes as one message of the user."""
 
@@ -22,9 +26,9 @@ class Sendable:
     settings: Mapping[str, Any]
 
     @property
-    def stable_messages(self) -> int:
-        """How many messages from the start are the same for every query."""
-        return 0
+    def stable_start(self) -> Mapping[str, Any] | None:
+        """Where the start ends that is the same for every query; None if that isn't known."""
+        return None
 
     def to_openai(self) -> dict[str, Any]:
         """Give what `client.chat.completions.create` takes."""
@@ -33,7 +37,8 @@ class Sendable:
     def to_anthropic(self) -> dict[str, Any]:
         """Give what `client.messages.create` takes; raises ProviderError.
 
-        The marker for caching stands where the stable prefix ends, if whole messages are stable.
+        The marker for caching stands where the stable prefix ends: after its last whole message,
+        or within the next one if the prefix is long enough to be cached.
         """
         return anthropic_body(self._request())
 
@@ -49,8 +54,9 @@ class Sendable:
         messages = self.messages
         if messages is None:
             messages = [{"role": "user", "content": self.text}]
-        settings = self.settings
+        settings, stable = self.settings, self.stable_start or {"tokens": 0, "messages": 0}
+        worth_it = stable["tokens"] >= CACHED
         return Request(
             messages, settings["tools"], settings["model"], settings["reserve"],
-            self.stable_messages,
+            stable["messages"], stable["characters"] if worth_it else 0,
         )  # fmt: skip

@@ -6,14 +6,15 @@ is found by rendering once more with everything that depends on the query replac
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from promptlib.budget.tokens import TokenCounter
 from promptlib.errors import PromptlibError, TemplateError
 from promptlib.templating.template import Rendered, Template
-from promptlib.templating.values import JsonList, JsonObject
+from promptlib.templating.values import JsonList, JsonObject, jsonable
 from promptlib.text import shared_prefix
 
 PER_QUERY = ("examples", "candidate_labels", "history")
@@ -49,79 +50,118 @@ class _AnyLabel(JsonObject):
 
 def find_stable_prefix(
     template: Template, scope: Mapping[str, Any], without: frozenset[str], rendered: Rendered,
-    counter: TokenCounter, total: int,
+    counter: TokenCounter, total: int, tools: Sequence[Mapping[str, Any]] = (),
+    only: Container[str] | None = None,
 ) -> StablePrefix | None:  # fmt: skip
-    """Compare a prompt with one for another query; None where the template can't render that."""
-    other = {
-        name: _other(value) if name in PER_QUERY or name in template.inputs else value
-        for name, value in scope.items()
-    }
-    other |= {name: value for name, value in _placeholders().items() if not scope.get(name)}
-    other["label_definitions"] = _AnyLabel(scope.get("label_definitions") or {})
+    """Compare a prompt with those of other queries; None where the template can't render that.
+
+    One of them has something in every place, the other nothing where that may be. With `only`,
+    nothing but these names is replaced.
+    """
+    names = [name for name in (*PER_QUERY, *template.inputs) if only is None or name in only]
+    full = {name: _other(name, scope.get(name), template) for name in names}
+    full["label_definitions"] = _AnyLabel(scope.get("label_definitions") or {})
     try:
-        compared = template.render_scope(other, without)
+        compared = template.render_scope({**scope, **full}, without)
     except TemplateError:
         return None
-    if template.is_chat:
-        return _of_messages(rendered.messages or [], compared.messages or [], counter, total)
-    # A text may go as one message; it is the same text.
-    text = rendered.text if rendered.messages is None else rendered.messages[0]["content"]
-    same = shared_prefix([text, compared.text])
-    tokens = counter.count(same) if same else 0
-    return StablePrefix(tokens, min(1.0, tokens / max(1, total)), 0, len(same))
+    whole, characters = _shared(template, rendered, compared)
+    with suppress(TemplateError):  # it may need a value in some place
+        empty = {name: _empty(name, scope.get(name), template) for name in names}
+        compared = template.render_scope({**scope, **empty}, without)
+        whole, characters = min((whole, characters), _shared(template, rendered, compared))
+    tokens = _count(rendered, whole, characters, counter, tools)
+    return StablePrefix(tokens, min(1.0, tokens / max(1, total)), whole, characters)
 
 
-def _placeholders() -> dict[str, Any]:
-    """Stand for what this query had none of."""
-    example = {"id": OTHER, "input": OTHER, "output": OTHER, "label": OTHER, "metadata": {}}
-    said = [{"role": role, "content": OTHER} for role in ("user", "assistant")]
-    return {
-        "examples": JsonList([JsonObject(example)]),
-        "candidate_labels": JsonList([OTHER]),
-        "history": JsonList(map(JsonObject, said)),
-    }
+def _shared(template: Template, one: Rendered, other: Rendered) -> tuple[int, int]:
+    """Say how many whole messages two renders share, and how many characters after them."""
+    if not template.is_chat:  # a text may go as one message; it is the same text
+        return 0, len(shared_prefix([_text(one), _text(other)]))
+    said, compared = one.messages or [], other.messages or []
+    whole = 0
+    for mine, another in zip(said, compared, strict=False):
+        if mine != another:
+            break
+        whole += 1
+    if whole == min(len(said), len(compared)):
+        return whole, 0
+    contents = [said[whole]["content"], compared[whole]["content"]]
+    same_role = said[whole]["role"] == compared[whole]["role"]
+    if same_role and all(isinstance(text, str) for text in contents):
+        return whole, len(shared_prefix(contents))
+    return whole, 0
 
 
-def _other(value: Any) -> Any:
+def _text(rendered: Rendered) -> str:
+    text: str = rendered.text if rendered.messages is None else rendered.messages[0]["content"]
+    return text
+
+
+def _count(
+    rendered: Rendered, whole: int, characters: int, counter: TokenCounter,
+    tools: Sequence[Mapping[str, Any]],
+) -> int:  # fmt: skip
+    """Count the tokens of a start: those that end within it."""
+    messages = rendered.messages or []
+    text = rendered.text if rendered.messages is None else ""
+    if whole < len(messages) and characters:
+        text = messages[whole]["content"]
+    part = 0
+    if characters and counter.ends is not None:
+        part = sum(end <= characters for end in counter.ends(text))
+    elif characters:  # the last token may go on
+        part = max(0, counter.count(text[:characters]) - 1)
+    if not whole and not tools:
+        return part
+    try:
+        framing = counter.count_messages([]) if counter.count_chat is None else 0
+        return part + counter.count_messages(messages[:whole], tools) - framing
+    except PromptlibError:  # a chat template that wants a whole conversation
+        texts = (message["content"] for message in messages[:whole])
+        return part + sum(counter.count(text) for text in texts if isinstance(text, str))
+
+
+_EXAMPLE = {"id": OTHER, "input": OTHER, "output": OTHER, "label": OTHER, "metadata": {}}
+_TALK = [{"role": role, "content": OTHER} for role in ("user", "assistant", "user")]
+
+_OTHERS: Mapping[str | None, Any] = {
+    "examples": [_EXAMPLE], "candidate_labels": [OTHER], "history": _TALK, "messages": _TALK,
+    "string": OTHER, "integer": 7, "number": 7.5, "boolean": True, "list": [OTHER],
+    "object": {OTHER: OTHER}, None: OTHER,
+}  # fmt: skip
+"""What stands for something where this query has nothing: by name, or by an input's type."""
+
+
+def _other(name: str, value: Any, template: Template) -> Any:
+    """Make another value for a name."""
+    spec = template.inputs.get(name)
+    if spec is not None and spec.enum:
+        return jsonable(next((each for each in spec.enum if each != value), value))
+    if value is None or value == "" or value in ([], {}):
+        return jsonable(_OTHERS[spec.type if spec is not None else name])
+    return _changed(value)
+
+
+def _empty(name: str, value: Any, template: Template) -> Any:
+    """Leave a name empty, where it may be."""
+    spec = template.inputs.get(name)
+    if spec is None:
+        return JsonList()
+    return value if spec.is_required else jsonable(spec.default)
+
+
+def _changed(value: Any) -> Any:
     """Make another value of the same kind; roles of messages stay what they are."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, str):
         return OTHER
     if isinstance(value, int | float):
-        return value + 987_654_321
+        return value + 1
     if isinstance(value, Mapping):
         kept = ("role", "type", "id", "tool_call_id") if "role" in value else ("type",)
-        return JsonObject({k: v if k in kept else _other(v) for k, v in value.items()})
+        return JsonObject({k: v if k in kept else _changed(v) for k, v in value.items()})
     if isinstance(value, Sequence):
-        return JsonList(_other(item) for item in value)
+        return JsonList(_changed(item) for item in value)
     return value
-
-
-def _of_messages(
-    said: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]], counter: TokenCounter,
-    total: int,
-) -> StablePrefix:  # fmt: skip
-    whole = 0
-    for one, another in zip(said, other, strict=False):
-        if one != another:
-            break
-        whole += 1
-    prefix, characters = list(said[:whole]), 0
-    if whole < min(len(said), len(other)):
-        one, another = said[whole], other[whole]
-        contents = one["content"], another["content"]
-        if one["role"] == another["role"] and all(isinstance(text, str) for text in contents):
-            same = shared_prefix(contents)
-            characters = len(same)
-            prefix += [{"role": one["role"], "content": same}] if same else []
-    tokens = _count(prefix, counter) if prefix else 0
-    return StablePrefix(tokens, min(1.0, tokens / max(1, total)), whole, characters)
-
-
-def _count(messages: Sequence[Mapping[str, Any]], counter: TokenCounter) -> int:
-    try:
-        return counter.count_messages(messages)
-    except PromptlibError:  # a chat template that wants a whole conversation
-        texts = (message["content"] for message in messages)
-        return sum(counter.count(text) for text in texts if isinstance(text, str))

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from promptlib.checking.check import check_template
 from promptlib.checking.findings import Problem, TemplateCheck
@@ -26,8 +27,9 @@ from promptlib.static import choose_static
 from promptlib.stores import ProjectStores
 from promptlib.templating.frontmatter import ExamplesSpec
 from promptlib.templating.naming import LATEST, parse_reference
-from promptlib.templating.registry import Draft, TemplateRegistry
+from promptlib.templating.registry import TemplateRegistry
 from promptlib.templating.template import Template
+from promptlib.templating.versions import Draft
 
 
 class ProjectTemplates(ProjectStores):
@@ -62,7 +64,8 @@ class ProjectTemplates(ProjectStores):
         token = self.store(spec.store).state().token
         known = self._with_static.get(name)
         if known is None or known[:2] != (found, token):
-            known = found, token, replace(found, static=self._chosen(spec))
+            static, origin = self._chosen(spec)
+            known = found, token, replace(found, static=static, static_store=origin)
             self._with_static[name] = known
         return known[2]
 
@@ -77,11 +80,17 @@ class ProjectTemplates(ProjectStores):
     def _check(self, name: str, samples: dict[str, StoreSample]) -> TemplateCheck:
         try:
             reference = parse_reference(name)
-            working = reference.is_working
-            found = self.registry.working(name) if working else self.registry.get(name)
+            found = (
+                self.registry.working(reference.name)
+                if reference.is_working
+                else self.registry.get(name)
+            )
         except TemplateError as error:
             lines = str(error).split("\n")
             return TemplateCheck(name, tuple(_problem(line, name) for line in lines))
+        return self._checked(found, samples)
+
+    def _checked(self, found: Template, samples: dict[str, StoreSample]) -> TemplateCheck:
         problems: list[Problem] = []
         settings = sample = None
         try:
@@ -90,7 +99,7 @@ class ProjectTemplates(ProjectStores):
             problems.append(Problem("error", found.place_of("budget"), str(error)))
         try:
             sample = self._sample(found, samples)
-            if working and (newest := self._newest(found)) is not None:
+            if found.version is None and (newest := self._newest(found)) is not None:
                 found = replace(found, static=newest.static)
         except PromptlibError as error:
             problems.append(Problem("error", found.place_of("examples", "store"), str(error)))
@@ -141,12 +150,16 @@ class ProjectTemplates(ProjectStores):
             return None
         return newest if _asks(newest) == _asks(template) else None
 
-    def _chosen(self, spec: ExamplesSpec) -> tuple[Example, ...]:
+    def _chosen(self, spec: ExamplesSpec) -> tuple[tuple[Example, ...], dict[str, Any]]:
+        """Choose static examples; returns them, and which state of which store they are from."""
         assert spec.store is not None and spec.static is not None
         index = self.index(spec.store)
         with self.database.read() as connection:
             state = index.refresh(connection)
-            return choose_static(index, state, connection, spec.static, Where.parse(spec.where))
+            where = Where.parse(spec.where)
+            chosen = choose_static(index, state, connection, spec.static, where)
+        origin = {"name": spec.store, "uid": state.origin.uid, "revision": state.origin.revision}
+        return chosen, origin
 
     def _reviewed(self, template: Template, refresh: bool) -> Draft:
         """Check a template that is to be published, and pin its static examples."""
@@ -154,9 +167,10 @@ class ProjectTemplates(ProjectStores):
         static: tuple[Example, ...] = ()
         if spec is not None and spec.static is not None:
             newest = None if refresh else self._newest(template)
-            static = newest.static if newest is not None else self._chosen(spec)
-        (found,) = self.check(template.name)
-        return Draft([str(problem) for problem in found.errors], static)
+            static = newest.static if newest is not None else self._chosen(spec)[0]
+        errors = self._checked(template, {}).errors
+        problems = [str(problem) for problem in errors]
+        return Draft(template.name, template.hash, template.files, static, problems)
 
     def _sample(self, template: Template, known: dict[str, StoreSample]) -> StoreSample | None:
         """Read a sample of the store that a template names; raises StoreNotFoundError."""

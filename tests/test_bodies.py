@@ -135,9 +135,9 @@ def test_anthropic_gets_instructions_apart_and_turns_merged() -> None:
 
 def test_the_marker_stands_at_the_last_stable_block() -> None:
     for stable in range(1, 5):
-        text = json.dumps(anthropic_body(Request(TALK, stable=stable)))
+        text = json.dumps(anthropic_body(Request(TALK, [TOOL], stable=stable)))
         assert text.count("cache_control") == 1
-    none = anthropic_body(Request(TALK))
+    none = anthropic_body(Request([USER]))
     assert "cache_control" not in json.dumps(none)
     only_tools = anthropic_body(Request(TALK, [TOOL]))
     assert only_tools["tools"][-1]["cache_control"] == {"type": "ephemeral"}
@@ -162,6 +162,37 @@ def test_gemini_gets_roles_of_its_own() -> None:
 
 
 USER = {"role": "user", "content": "x"}
+RESULT = {"role": "tool", "tool_call_id": "c1", "content": "y"}
+
+
+def calling(arguments: str) -> dict[str, Any]:
+    call = {**CALL, "function": {"name": "lookup", "arguments": arguments}}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+
+def test_openai_refuses_calls_without_results() -> None:
+    with pytest.raises(ProviderError, match="has no result"):
+        openai_body(Request([USER, calling("{}")]))
+
+
+def test_anthropic_wants_tools_beside_calls_and_images_that_it_knows() -> None:
+    with pytest.raises(ProviderError, match="schemas of tools"):
+        anthropic_body(Request([USER, calling("{}"), RESULT]))
+    for media, known in (("image/png;x=y", True), ("image/svg+xml", False)):
+        image = {"type": "image_url", "image_url": {"url": f"data:{media};base64,aGk="}}
+        request = Request([{"role": "user", "content": [image]}])
+        if known:
+            source = anthropic_body(request)["messages"][0]["content"][0]["source"]
+            assert source["media_type"] == "image/png"
+        else:
+            with pytest.raises(ProviderError, match="image/svg"):
+                anthropic_body(request)
+
+
+def test_a_result_that_is_no_json_is_text() -> None:
+    talk = [USER, calling("{}"), {**RESULT, "content": "NaN"}]
+    (part,) = gemini_request(Request(talk, [TOOL]))["contents"][2]["parts"]
+    assert part["function_response"]["response"] == {"result": "NaN"}
 
 
 @pytest.mark.parametrize("make", [anthropic_body, gemini_request])
@@ -178,10 +209,15 @@ USER = {"role": "user", "content": "x"}
         ),
         (Request([{"role": "system", "content": [IMAGE]}, USER]), "in an instruction"),
         (Request([USER], [{"type": "web_search"}]), "tool of type 'web_search'"),
+        (Request([{"role": "user", "content": [{"type": "text", "text": " "}]}]), "empty message"),
+        (Request([USER, calling("[1]"), RESULT], [TOOL]), "as an object"),
+        (Request([USER, calling('{"a": NaN}'), RESULT], [TOOL]), "as an object"),
+        (Request([USER, calling("{}")], [TOOL]), "has no result"),
+        (Request([USER, calling("{}"), USER, RESULT], [TOOL]), "has no result"),
+        (Request([USER, RESULT], [TOOL]), "answers no open call"),
         (
-            Request([USER, {"role": "assistant", "content": None, "tool_calls": [
-                {**CALL, "function": {"name": "f", "arguments": "[1]"}}]}]),
-            "as an object",
+            Request([USER, calling("{}"), {"role": "developer", "content": "x"}, RESULT], [TOOL]),
+            "has no result",
         ),
     ],
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,9 +78,15 @@ CASES: list[tuple[str, str, str]] = [
     (HEAD.replace("300", "16") + TURNS + ASK, "4: error", "no example of average length fits"),
     (HEAD.replace("{query: {}}", "{query: {type: object}}") + "{{ query.a }}", "warning",
      "can't be tried with made-up inputs"),
-    (HEAD + '{% message "assistant" %}hi{% endmessage %}' + TURNS + ASK, "error",
+    (HEAD + '{% message "assistant" %}hi{% endmessage %}' + TURNS + ASK, "warning",
      "wants the user to speak first"),
-    (HEAD + '{% message "system" %}hi{% endmessage %}', "error", "instructions alone"),
+    (HEAD.replace("budget", "model: claude-opus-4-5\nbudget")
+     + '{% message "assistant" %}hi{% endmessage %}' + TURNS + ASK, "error",
+     "wants the user to speak first"),
+    (HEAD + '{% message "system" %}hi{% endmessage %}', "warning", "instructions alone"),
+    (HEAD + '{% message "tool" %}hi{% endmessage %}', "warning", "answers a call"),
+    (HEAD + "{% include '_changing' %}" + " A text that never changes." * 20,
+     "_changing.j2:1: warning", "query changes with each query"),
     (HEAD + TURNS + ASK + '{% message "assistant" %}So{% endmessage %}', "warning",
      "last message is the assistant's"),
     (HEAD + ASK + '{% message "system" %}Mind.{% endmessage %}' + TURNS + ASK, "warning",
@@ -102,14 +109,22 @@ CASES: list[tuple[str, str, str]] = [
 def test_each_problem_is_found_with_its_line(
     project: Project, write_template: Any, body: str, place: str, message: str
 ) -> None:
+    write_template("{{ query }}", "_changing")
     write_template(body, "case")
     (found,) = project.check("case")
     lines = [str(problem) for problem in found.problems]
     file = str(project.registry.path("case"))
-    found_here = [line for line in lines if line.startswith(file) and f"{place}: " in line]
+    assert all(line.startswith(str(project.registry.folder)) for line in lines), file
+    found_here = [line for line in lines if f"{place}: " in line]
     assert any(message in line for line in found_here), lines
     assert run(project, "case").exit_code == (1 if found.errors else 0)
     assert run(project, "case", "--strict").exit_code == 1
+
+
+def test_a_template_of_history_alone_is_fine(project: Project, write_template: Any) -> None:
+    write_template('{% message "system" %}Hi.{% endmessage %}{% turns history %}', "talk")
+    (found,) = project.check("talk")
+    assert found.errors == ()
 
 
 def test_a_problem_in_what_is_included_names_its_file(
@@ -162,10 +177,8 @@ def test_foreign_templates_are_checked_with_limits(
 ) -> None:
     spin = "{% for a in range(99999) %}{% for b in range(99999) %}{% if a > b %}{% endif %}"
     write_template(spin + "{% endfor %}{% endfor %}", "spin")
-    hog = (
-        '{% set ns = namespace(l=[]) %}{% for a in range(99999) %}{% set ns.l = [ns.l, "x" * 100000'
-    )
-    write_template(hog + " ~ a] %}{% endfor %}", "hog")
+    more = "{% set ns.l = [ns.l, range(99999) | list] %}{% endfor %}"
+    write_template("{% set ns = namespace(l=[]) %}{% for a in range(99999) %}" + more, "hog")
     write_template("{{ oops", "bad")
     found = {each.name: each for each in check_foreign(project.root, project.registry.list())}
     assert list(found) == ["bad", "hog", "spin", "tickets/route"]
@@ -173,3 +186,14 @@ def test_foreign_templates_are_checked_with_limits(
     assert "of the processor" in str(found["spin"].problems[0])
     assert "unexpected end" in str(found["bad"].problems[0])
     assert found["tickets/route"] == project.check("tickets/route")[0]
+
+
+def test_nothing_of_the_current_folder_is_imported(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    (trap / "yaml.py").write_text("open('sprung', 'w').write('x')\nraise SystemExit(3)\n")
+    monkeypatch.chdir(trap)
+    assert check_foreign(project.root, ["tickets/route"])[0].errors == ()
+    assert not (trap / "sprung").exists()

@@ -104,6 +104,38 @@ def test_a_plain_prompt_keeps_its_braces() -> None:
     assert rendered.text == "Tell me a short joke about {% if %}. {literally}"
 
 
+@pytest.mark.parametrize(
+    ("theirs", "text"),
+    [
+        ("{{{{y}}}} {q}", "{{y}} x"), ("{{{q}}}", "{x}"), ("{{% raw %}} {q}", "{% raw %} x"),
+        ("{q} {{# c #}} end", "x {# c #} end"), ('{{"a": {{"b": {q}}}}}', '{"a": {"b": x}}'),
+        ("{q}{{", "x{"), ("{{", "{"),
+    ],
+)  # fmt: skip
+def test_literal_braces_stay_text(tmp_path: Path, theirs: str, text: str) -> None:
+    file = tmp_path / "braces.json"
+    file.write_text(json.dumps({"_type": "prompt", "template": theirs}))
+    source = convert_file(file).source()
+    found = compile_template("braces", lambda name: (source, name))
+    assert found.render({"q": "x"} if "{q}" in theirs else {}).text == text == theirs.format(q="x")
+
+
+def test_inputs_that_nobody_declared_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"template": "{a} and {b}", "partial_variables": {"b": "x"}}')
+    assert convert_file(tmp_path / "a.json").front["inputs"] == {
+        "a": {"type": "string"}, "b": {"type": "string", "default": "x"},
+    }  # fmt: skip
+    (tmp_path / "b.prompty").write_text("---\nname: x\n---\n{% set z = q %}\nsystem:\nHi {{ z }}\n"
+                                        "user[name=bob]:\n{{ z }} ![a](b.png)")  # fmt: skip
+    made = convert_file(tmp_path / "b.prompty")
+    found = compile_template("b", lambda name: (made.source(), name))
+    assert found.render({"q": "you"}).messages == [
+        {"role": "system", "content": "Hi you"}, {"role": "user", "content": "you ![a](b.png)"},
+    ]  # fmt: skip
+    assert any("[name=bob]" in what for what in made.left_out)
+    assert any("b.png" in what for what in made.left_out)
+
+
 BAD = {
     "a.txt": ("x", "can't tell whose file"),
     "b.prompty": ("---\nname: x", "no end"),
@@ -130,6 +162,9 @@ BAD = {
         "example 1 lacks b",
     ),
     "s.json": ("[1]", "must be an object"),
+    "x.json": ('{"lc": 1, "type": "constructor", "kwargs": {}}', "no template in it"),
+    "y.yaml": ("a: &a [x]\ntemplate: x\npartial_variables: {b: *a}", "not YAML"),
+    "z.prompty": ("---\na: &a [x]\nb: *a\n---\nsystem:\nx", "isn't YAML"),
     "v.json": ('{"_type": "few_shot", "example_prompt_path": "../x.json"}', "outside its folder"),
     "w.json": ('{"_type": "few_shot", "example_prompt_path": 5}', "must be text"),
     "t.yaml": ("a: [", "not YAML"),

@@ -29,7 +29,7 @@ TALK = [
 ALL = """---
 inputs:
   query: {type: string, max_tokens: 6}
-  facts: {type: object, default: {a: 1}}
+  facts: {type: object, default: {b: 2, a: 1}}
 examples: {store: tickets, k: 3, static: {k: 2}}
 budget: {tokens: 130, priority: examples, share: 0.7}
 ---
@@ -61,6 +61,32 @@ def same(project: Project, prompt: Prompt, manifest: Any = None, **given: Any) -
         prompt.text, prompt.messages, prompt.tokens,
     )  # fmt: skip
     assert again.to_anthropic() == prompt.to_anthropic()
+
+
+def test_objects_are_replayed_in_their_own_order(
+    project: Project, write_template: Callable[..., str]
+) -> None:
+    settings = project.root / "example_stores" / "tickets" / "store.toml"
+    settings.write_text('[label_definitions]\npin_forgotten = "p"\ncard_lost = "c"\n')
+    body = """---
+inputs: {query: {}, facts: {type: object}}
+examples: {store: tickets, k: 1}
+budget: {tokens: 500}
+---
+{% message "system" %}{{ facts }}{% for n, d in label_definitions.items() %}{{ n }}{{ d }}
+{% endfor %}{% endmessage %}{% turns history %}{% message "user" %}{{ query }}{% endmessage %}"""
+    name = write_template(body)
+    call = {"type": "function", "id": "c", "function": {"name": "f", "arguments": "{}"}}
+    history = [
+        {"role": "user", "content": [{"type": "text", "text": "x"}]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "y"},
+    ]
+    prompt = project.build(
+        name, "q", inputs={"facts": {"b": {"d": 1, "c": 2}, "a": 1}}, history=history
+    )
+    again = project.replay(json.loads(json.dumps(prompt.manifest())))
+    assert json.dumps(again.messages) == json.dumps(prompt.messages)
 
 
 def test_a_prompt_of_everything_is_replayed(project: Project, everything: str) -> None:
@@ -201,6 +227,7 @@ def test_what_is_missing_is_named(project: Project, root: Path, tmp_path: Path) 
         promptlib.open(tmp_path / "else") as other,
         pytest.raises(ReplayError, match=r"store 'tickets' .* isn't in this database"),
     ):
+        other.create_store("tickets")
         other.replay(manifest)
 
 
@@ -251,6 +278,34 @@ def test_a_manifest_of_fewer_keys_is_refused(project: Project) -> None:
     del facts["sections"]
     with pytest.raises(ReplayError, match="lacks sections"):
         project.replay(seal(facts))
+    for odd in ({"template": "text"}, {"inputs": 3}, {"examples": {"a": 1}}, {"sections": []}):
+        with pytest.raises(ReplayError):
+            project.replay(seal({**project.build(ROUTE, "I lost my card").settings, **odd}))
+
+
+def test_replay_makes_no_database(project: Project, tmp_path: Path) -> None:
+    manifest = project.build(ROUTE, "I lost my card").manifest()
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "promptlib.toml").write_text('embedder.model = "hashing"\n')
+    (tmp_path / "bare" / "templates").symlink_to(project.registry.folder)
+    with (
+        promptlib.open(tmp_path / "bare") as other,
+        pytest.raises(ReplayError, match="no database"),
+    ):
+        other.replay(manifest)
+    assert not (tmp_path / "bare" / ".promptlib").exists()
+
+
+def test_static_examples_from_a_store_of_their_own(
+    project: Project, write_template: Callable[..., str]
+) -> None:
+    project.create_store("other").add(Example("a question", "an answer"))
+    head = "---\ninputs: {query: {}}\nexamples: {store: tickets, k: 1, static: {k: 2}}\n"
+    body = "{% for e in static_examples + examples %}{{ e.input }};{% endfor %}{{ query }}"
+    name = write_template(f"{head}budget: {{tokens: 300}}\n---\n{body}")
+    same(project, project.build(name, "x", store="other"))
+    alone = write_template(f"{head}budget: {{tokens: 300}}\n---\n{body}".replace(" + examples", ""))
+    same(project, project.build(alone, "x"))
 
 
 def test_the_commands(project: Project, tmp_path: Path, everything: str) -> None:
@@ -315,16 +370,23 @@ def test_the_starters_pass_their_check_and_replay_after_fifty_edits(
     store = real_project.store(prompt.settings["store"]["name"])
     chance = random.Random(name)
     try:
-        for step in range(25):
+        for step in range(50):
             shown = chance.choice([each.example for each in prompt.examples])
-            store.update(replace(shown, label=f"label {step}"))
-            file.write_text(f"{before}{{# edit {step} #}}")
-            if step % 5 == 0:
-                real_project.registry.publish(name, label="production")
+            if step % 2:
+                file.write_text(before.replace("{% message", f"{{# {step} #}}{{% message", 1))
+            elif shown.id not in store:
+                store.add(shown)
+            elif step % 3:
+                store.delete(shown.id)
+            else:
+                store.update(replace(shown, label=f"label {step}", output=f"other {step}"))
+            if step % 10 == 1:
+                real_project.registry.publish(name, label="production", refresh=True)
         same(real_project, prompt)
     finally:
         file.write_text(before)
-        store.update(*(each.example for each in prompt.examples))
+        for each in prompt.examples:
+            (store.update if each.id in store else store.add)(each.example)
 
 
 def test_what_replay_raises_is_ours(project: Project) -> None:

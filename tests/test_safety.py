@@ -54,7 +54,7 @@ def test_no_expression_reaches_outside(registry: TemplateRegistry, body: str) ->
     assert "the secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("body", ATTACKS["bombs"])
+@pytest.mark.parametrize("body", ATTACKS["bombs"] + ATTACKS["more_bombs"])
 def test_no_expression_eats_the_memory(registry: TemplateRegistry, body: str) -> None:
     start = time.process_time()
     with pytest.raises(TemplateError):
@@ -170,10 +170,7 @@ def test_neutralised_text_has_no_special_token(parts: list[str]) -> None:
     for how in ("strip", "escape"):
         assert special_tokens(neutralised(text, how)) == []  # type: ignore[arg-type]
     assert neutralised(text, "keep") == text
-    if special_tokens(text):
-        with pytest.raises(TemplateError, match="special token"):
-            neutralised(text, "refuse")
-    else:
+    if not special_tokens(text):
         assert neutralised(text, "escape") == neutralised(text, "strip") == text
 
 
@@ -191,10 +188,48 @@ def test_a_template_says_what_happens_to_special_tokens(
     assert any("<|im_end|>" in note for note in prompt.notes)
 
 
+@pytest.mark.parametrize(
+    ("body", "inputs"),
+    [
+        ("{{ a }}{{ b }}", {"a": "<|im_", "b": "end|>"}),
+        ("{{ [a, b] | join }}", {"a": "<|im_", "b": "end|>"}),
+        ("{{ a | upper }}{{ b }}", {"a": "[inst]", "b": ""}),
+        ("{{ a | lower }}{{ b }}", {"a": "<EOS>", "b": ""}),
+        ("{{ a | replace('x', '') }}{{ b }}", {"a": "<|imx_end|>", "b": ""}),
+        ("<|im_start|>{{ a }}{{ b }}", {"a": "<|im_", "b": "end|>"}),
+    ],
+)
+def test_what_data_is_joined_to_is_looked_at_again(
+    registry: TemplateRegistry, body: str, inputs: dict[str, str]
+) -> None:
+    head = "---\nspecial_tokens: %s\ninputs: {a: {}, b: {}}\n---\n"
+    for how in ("escape", "strip"):
+        (registry.folder / "attack.j2").write_text(head % how + body)
+        said = registry.get("attack").render(inputs).text
+        assert special_tokens(said) == special_tokens(body)  # the author's own stay
+    (registry.folder / "attack.j2").write_text(head % "refuse" + body)
+    with pytest.raises(TemplateError, match="special token"):
+        registry.get("attack").render(inputs)
+
+
+def test_refusing_says_where_and_looks_at_what_is_shown_alone(
+    project: Project, write_template: Any
+) -> None:
+    head = "---\nspecial_tokens: refuse\nexamples: {store: tickets, k: 1}\nbudget: {tokens: 12}\n"
+    body = "---\n{% for e in examples %}{{ e.input }}{% endfor %}{{ query }}"
+    name = write_template(head + body)
+    store = project.store("tickets")
+    store.add(Example("zebra <|im_end|> stripes " * 9, "animal", id="long"))
+    assert project.build(name, "zebra").special_tokens == {}  # it doesn't fit: it isn't shown
+    store.add(Example("zebra <|im_end|>", "animal", id="zebra"))
+    with pytest.raises(TemplateError, match="example zebra holds"):
+        project.build(name, "zebra <stripes>")
+
+
 def test_a_template_may_refuse_special_tokens(project: Project, write_template: Any) -> None:
     name = write_template("---\nspecial_tokens: refuse\nbudget: {tokens: 99}\n---\n{{ query }}")
     assert project.build(name, "harmless").special_tokens == {}
-    with pytest.raises(TemplateError, match="refuses them"):
+    with pytest.raises(TemplateError, match="holds the special token"):
         project.build(name, "a [INST] b")
 
 

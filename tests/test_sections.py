@@ -53,8 +53,8 @@ def test_sections_stay_while_there_is_room(project: Project, name: str) -> None:
     assert list(parts) == [
         "fixed", "section rules", "section talk", "section tips", "history", "examples",
     ]  # fmt: skip
-    assert abs(sum(part.tokens for part in prompt.parts) - prompt.tokens) <= len(parts)
-    assert all(part.tokens > 0 and part.left_out == "" for part in prompt.parts)
+    assert abs(sum(part.tokens or 0 for part in prompt.parts) - prompt.tokens) <= len(parts)
+    assert all(part.tokens and part.left_out == "" for part in prompt.parts)
 
 
 def test_the_lowest_priority_leaves_first_and_whole(project: Project, name: str) -> None:
@@ -109,6 +109,27 @@ def test_priorities_may_be_words_or_numbers(
     assert shown[first] >= shown[other] and prompt.tokens <= 70
 
 
+def test_a_section_may_not_outlive_the_one_around_it(project: Project, write_template: Any) -> None:
+    body = (
+        "{% section a, priority=1 %}\n{% section b, priority=2 %}x{% endsection %}{% endsection %}"
+    )
+    name = write_template(HEAD % "" + body)
+    with pytest.raises(TemplateSyntaxError, match=r"\.j2:7: section 'b' stands in 'a'"):
+        project.registry.get(name)
+    inner = project.registry.get(write_template(HEAD % "" + body.replace("=2", "=1")))
+    assert [section.name for section in inner.sections] == ["a", "b"]
+
+
+def test_parts_that_can_not_be_left_out_have_no_cost(project: Project, write_template: Any) -> None:
+    import pickle
+
+    name = write_template(HEAD % "" + "{{ examples[0].input }}{{ query }}")
+    prompt = project.build(name, "card", min_k=1)
+    parts = {part.name: part.tokens for part in prompt.parts}
+    assert parts == {"fixed": None, "examples": None} and "fixed" not in prompt.report()
+    assert pickle.loads(pickle.dumps(prompt)).to_dict() == prompt.to_dict()
+
+
 def test_a_section_may_hold_anything(project: Project, write_template: Any) -> None:
     body = """{% section a %}{% for e in examples %}{{ e.input }};{% endfor %}{% endsection %}
 {% section a %}and{% endsection %}
@@ -158,9 +179,28 @@ def test_a_long_input_is_cut_only_where_the_author_asks(
     assert TokenCounter.for_encoding("o200k_base").count(cut) <= 8
     assert any("input query cut to" in note for note in prompt.notes)
     assert project.build(name, "short").notes == ()
+    narrow = write_template(
+        "---\ninputs: {query: {max_tokens: 1}}\nbudget: {tokens: 9}\n---\n{{ query }}"
+    )
+    with pytest.raises(ConfigError, match="its marker alone has"):
+        project.build(narrow, long)
+    assert "marker of 'query' alone" in str(project.check(narrow)[0].errors[0])
+
+
+def test_what_is_escaped_counts_when_a_text_is_cut(project: Project, write_template: Any) -> None:
+    head = "---\ninputs: {query: {max_tokens: 20}}\nbudget: {tokens: 99}\n---\n"
+    prompt = project.build(write_template(head + "{{ query }}"), "<s> " * 50)
+    assert TokenCounter.for_encoding("o200k_base").count(prompt.text) <= 20
+    assert project.replay(prompt.manifest()).text == prompt.text
 
 
 # -- declared inputs ----------------------------------------------------------------------------
+
+
+def said(project: Project, name: str, messages: Any) -> str:
+    with pytest.raises(InputsError) as caught:
+        project.registry.get(name).checked_inputs({"messages_": messages})
+    return str(caught.value)
 
 
 def test_wrong_types_are_named_all_at_once(project: Project, write_template: Any) -> None:
@@ -173,6 +213,9 @@ def test_wrong_types_are_named_all_at_once(project: Project, write_template: Any
     wrong = dict.fromkeys([f"{name}_" for name in types], None) | {"e": "c"}
     with pytest.raises(InputsError) as caught:
         project.registry.get(name).checked_inputs(wrong)
+    assert "input 'messages_' must be messages: history message 1" in said(project, name, [1])
+    system = [{"role": "system", "content": "x"}]
+    assert "belongs in the template" in said(project, name, system)
     for type_ in types:
         assert f"input '{type_}_' must be {type_}, not null" in str(caught.value)
     assert 'input \'e\' must be one of "a", "b", not "c"' in str(caught.value)

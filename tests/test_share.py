@@ -53,8 +53,13 @@ def test_never_over_the_limit_and_never_wasteful(
     assert len(chosen) <= k and 0 <= found.turns <= len(turns)
     if found.turns < len(turns):  # no further turn fits beside what is shown
         assert count(chosen, found.turns + 1, found.sections) > limit
-    if found.sections < len(sections):  # nor a further section
+    next_section = priorities.sections[found.sections :]
+    all_turns, all_examples = found.turns == len(turns), len(chosen) == min(k, len(examples))
+    if next_section and all_turns and all_examples:  # nor a further section
         assert count(chosen, found.turns, found.sections + 1) > limit
+    for at in priorities.sections[: found.sections]:  # what is more important is all there
+        assert all_turns or at >= priorities.history
+        assert all_examples or at >= priorities.examples
     if count(range(min(k, len(examples))), len(turns), len(sections)) <= limit:
         assert len(chosen) == min(k, len(examples)) and found.turns == len(turns)
         assert found.sections == len(sections)
@@ -70,8 +75,7 @@ def test_what_has_a_lower_priority_leaves_first() -> None:
 
     assert kept(95) == (3, 2, 2)  # all of it
     assert kept(94) == (2, 2, 2)  # the section of priority -1 leaves before any example
-    assert kept(89) == (3, 2, 1)  # examples before the one of 0.5; what is left is offered again
-    assert kept(84) == (2, 2, 1)
+    assert kept(89) == (2, 2, 1)  # examples before the one of 0.5
     assert kept(70) == (2, 2, 0)
     assert kept(69) == (1, 2, 1)  # it leaves whole, and what it took is free again
     assert kept(49) == (1, 1, 0)  # history before the section of priority 5
@@ -85,7 +89,13 @@ def test_the_least_number_of_examples_comes_before_any_section() -> None:
     count = counter(10, [10], [10] * 3, [50])
     priorities = Priorities(sections=(9,))
     found = fit_all([0.9] * 3, 1, count, k=3, limit=70, min_k=2, priorities=priorities)
-    assert (found.sections, found.turns, len(found.fit.chosen)) == (0, 1, 2)
+    assert (found.sections, found.turns, len(found.fit.chosen)) == (0, 1, 3)
+
+
+def test_examples_get_what_is_left_when_there_had_to_be_some() -> None:
+    count = counter(0, [60, 60], [10] * 10)
+    found = fit_all([0.9] * 10, 2, count, k=10, limit=100, min_k=5)
+    assert (found.turns, len(found.fit.chosen)) == (0, 10)
 
 
 def test_priority_and_share_decide_who_gives_way() -> None:

@@ -46,7 +46,7 @@ def test_the_prefix_of_a_chat(
     assert stable.share == pytest.approx(stable.tokens / prompt.tokens)
     assert f"stable prefix {stable.tokens}" in prompt.summary()
     assert prompt.manifest()["stable_prefix"]["tokens"] == stable.tokens
-    assert prompt.stable_messages == messages
+    assert prompt.stable_start is not None and prompt.stable_start["messages"] == messages
 
 
 def test_prompts_of_all_queries_begin_with_it(project: Project, write_template: Any) -> None:
@@ -65,7 +65,7 @@ def test_static_examples_belong_to_it(project: Project, write_template: Any) -> 
         + "{% for example in static_examples %}{% turns example %}{% endfor %}" + TURNS + ASK
     )  # fmt: skip
     prompt = project.build(name, QUERIES[0])
-    assert prompt.stable_messages == 5
+    assert prompt.stable_prefix is not None and prompt.stable_prefix.messages == 5
     body = prompt.to_anthropic()
     assert [i for i, m in enumerate(body["messages"]) if "cache_control" in str(m)] == [3]
 
@@ -93,5 +93,49 @@ def test_it_is_unknown_where_no_other_query_can_be_rendered(
 def test_a_text_that_goes_as_a_message(project: Project, write_template: Any) -> None:
     name = write_template("---\nbudget: {tokens: 90}\n---\nRules. {{ query }}")
     plain, sent = (project.build(name, "hi", as_message=flag).stable_prefix for flag in (0, 1))
-    assert (isinstance(plain, StablePrefix) and plain == sent) or sent is not None
-    assert plain is not None and plain.characters == len("Rules. ")
+    assert isinstance(plain, StablePrefix) and isinstance(sent, StablePrefix)
+    assert plain.characters == sent.characters == len("Rules. ")
+    assert plain.tokens == sent.tokens == 2 and plain.share < 1  # " hi" is the query's
+
+
+def test_what_may_be_left_out_is_no_part_of_it(project: Project, write_template: Any) -> None:
+    head = HEAD.replace("{query: {}}", "{query: {}, note: {required: false}}")
+    body = system("Route.{% if note %} NOTE: {{ note }}{% endif %}") + system("Mind.") + ASK
+    name = write_template(head + body)
+    for note in (None, "x"):
+        prompt = project.build(name, QUERIES[0], inputs={"note": note})
+        assert prompt.stable_prefix is not None and prompt.stable_prefix.messages == 0
+    body = system("{% if history %}Go on.{% endif %}Begin.") + ASK + "{% turns history %}"
+    name = write_template(HEAD + body)
+    for history in (None, [{"role": "user", "content": "a"}]):
+        prompt = project.build(name, QUERIES[0], history=history)
+        assert prompt.stable_prefix is not None and prompt.stable_prefix.messages == 0
+
+
+def test_tools_come_before_everything(project: Project, write_template: Any) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    name = write_template(HEAD + ASK)
+    with_tool, without = (project.build(name, "x", tools=t).stable_prefix for t in ([tool], None))
+    assert with_tool is not None and without is not None and with_tool.tokens > without.tokens == 0
+
+
+def test_enums_and_numbers_change_to_what_may_be(project: Project, write_template: Any) -> None:
+    head = "---\ninputs: {query: {}, tone: {enum: [a, b]}, n: {type: integer}}\n"
+    body = "Say {{ {'a': 'this', 'b': 'that'}[tone] }} {{ range(n) | list }} {{ query }}"
+    name = write_template(head + "budget: {tokens: 99}\n---\n" + body)
+    prompt = project.build(name, "x", inputs={"tone": "a", "n": 2})
+    assert prompt.stable_prefix is not None and prompt.stable_prefix.characters == len("Say th")
+
+
+def test_a_long_start_of_a_message_has_a_marker_of_its_own(
+    project: Project, write_template: Any
+) -> None:
+    long = "A rule that never changes. " * 300
+    name = write_template(HEAD.replace("300", "4000") + system(long + "{{ query }}") + ASK)
+    prompt = project.build(name, QUERIES[0])
+    first, rest = prompt.to_anthropic()["system"]
+    assert "cache_control" in first and "cache_control" not in rest
+    assert prompt.messages is not None
+    assert first["text"] + rest["text"] == prompt.messages[0]["content"]
+    short = project.build(write_template(HEAD + system("Mind. {{ query }}") + ASK), "x")
+    assert len(short.to_anthropic()["system"]) == 1

@@ -27,6 +27,8 @@ ANSWER = 1024
 
 MARKER = {"type": "ephemeral"}
 
+IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+
 
 def anthropic_body(request: Request) -> dict[str, Any]:
     """Make the body; raises ProviderError for what the API has no form for.
@@ -35,18 +37,26 @@ def anthropic_body(request: Request) -> dict[str, Any]:
     Neighbours of one role are merged. The marker for caching stands where the stable prefix ends.
     """
     check_turns(request, NAME)
+    if not request.tools and any("tool_calls" in message for message in request.messages):
+        raise ProviderError(f"{NAME} wants the schemas of tools beside calls: build with tools")
     system: list[dict[str, Any]] = []
     turns: list[dict[str, Any]] = []
     last_stable: dict[str, Any] | None = None
     for number, message in enumerate(request.messages):
         if number < len(request.system):
             blocks = [_text(text) for text in text_parts(message, NAME)]
-            system += blocks
         else:
             blocks = list(_blocks(message))
-            _append(turns, "assistant" if message["role"] == "assistant" else "user", blocks)
+        if number == request.stable and request.split:
+            blocks = _cut(blocks, request.split)
         if number < request.stable and blocks:
             last_stable = blocks[-1]
+        elif number == request.stable and request.split and len(blocks) > 1:
+            last_stable = blocks[0]
+        if number < len(request.system):
+            system += blocks
+        else:
+            _append(turns, "assistant" if message["role"] == "assistant" else "user", blocks)
     tools = [_tool(tool) for tool in request.tools]
     if last_stable is None and tools:
         last_stable = tools[-1]  # they come before everything else
@@ -60,6 +70,13 @@ def anthropic_body(request: Request) -> dict[str, Any]:
     if tools:
         body["tools"] = tools
     return body
+
+
+def _cut(blocks: list[dict[str, Any]], at: int) -> list[dict[str, Any]]:
+    """Cut a text in two, so that a marker can stand between them."""
+    text = blocks[0].get("text", "") if len(blocks) == 1 else ""
+    start, rest = text[:at], text[at:]
+    return [_text(start), _text(rest)] if start.strip() and rest.strip() else blocks
 
 
 def _append(turns: list[dict[str, Any]], role: str, blocks: list[dict[str, Any]]) -> None:
@@ -83,7 +100,9 @@ def _blocks(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if message["role"] in INSTRUCTIONS or isinstance(content, str):
         yield from (_text(text) for text in text_parts(message, NAME))
     else:
-        yield from (_part(part) for part in content or () if part.get("text") != "")
+        yield from (
+            _part(part) for part in content or () if part["type"] != "text" or part["text"].strip()
+        )
     for call in message.get("tool_calls", ()):
         arguments = dict(arguments_of(call, NAME))
         name = call["function"]["name"]
@@ -100,6 +119,8 @@ def _part(part: Mapping[str, Any]) -> dict[str, Any]:
     data, media = image_of(part, NAME)
     if media is None:
         return {"type": "image", "source": {"type": "url", "url": data}}
+    if media not in IMAGES:
+        raise ProviderError(f"{NAME} takes no image of type {media}: only {', '.join(IMAGES)}")
     return {"type": "image", "source": {"type": "base64", "media_type": media, "data": data}}
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptlib.errors import ProviderError
+from promptlib.errors import ExampleError, ProviderError
+from promptlib.message import check_calls
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Request:
     """The most tokens that the answer may take; 0 for no limit."""
     stable: int = 0
     """How many messages from the start are the same for every query."""
+    split: int = 0
+    """How many characters of the next one are too, where that is worth a marker of its own."""
 
     @property
     def system(self) -> Sequence[Mapping[str, Any]]:
@@ -46,7 +49,7 @@ def text_parts(message: Mapping[str, Any], provider: str) -> list[str]:
     for part in parts:
         if part["type"] != "text":
             raise ProviderError(f"{provider} takes no {part['type']} part in an instruction")
-    return [part["text"] for part in parts if part["text"]]
+    return [part["text"] for part in parts if part["text"].strip()]
 
 
 def function_of(tool: Mapping[str, Any], provider: str) -> Mapping[str, Any]:
@@ -66,7 +69,7 @@ def arguments_of(call: Mapping[str, Any], provider: str) -> Mapping[str, Any]:
     if not isinstance(function, Mapping):
         raise ProviderError(f"{provider} takes calls of functions alone, not {call.get('type')!r}")
     try:
-        arguments = json.loads(function["arguments"] or "{}")
+        arguments = plain_json(function["arguments"] or "{}")
     except ValueError:
         arguments = None
     if not isinstance(arguments, Mapping):
@@ -75,6 +78,15 @@ def arguments_of(call: Mapping[str, Any], provider: str) -> Mapping[str, Any]:
             f"{call['id']!r} aren't JSON for one"
         )
     return arguments
+
+
+def plain_json(text: str) -> Any:
+    """Read JSON; raises ValueError, for NaN and the like too, which aren't JSON."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
 
 
 def image_of(part: Mapping[str, Any], provider: str) -> tuple[str, str | None]:
@@ -91,14 +103,23 @@ def image_of(part: Mapping[str, Any], provider: str) -> tuple[str, str | None]:
     if not address.startswith("data:"):
         return address, None
     head, comma, data = address[len("data:") :].partition(",")
-    media, semicolon, _ = head.partition(";base64")
-    if not (comma and semicolon and media):
+    media = head.partition(";")[0]
+    if not (comma and head.endswith(";base64") and media):
         raise ProviderError(f"{provider} takes images as base64: data:image/png;base64,...")
     return data, media
 
 
+def check_answers(request: Request, provider: str) -> None:
+    """Raise ProviderError for calls without results, and results without calls."""
+    try:
+        check_calls(request.messages)
+    except ExampleError as error:
+        raise ProviderError(f"{provider} takes calls and results together: {error}") from None
+
+
 def check_turns(request: Request, provider: str) -> None:
-    """Raise ProviderError for a conversation that no user begins."""
+    """Raise ProviderError for a conversation that no user begins, or with calls unanswered."""
+    check_answers(request, provider)
     turns = request.turns
     if not turns:
         raise ProviderError(f"{provider} needs a message of the user; these are instructions alone")

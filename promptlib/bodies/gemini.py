@@ -6,7 +6,6 @@ calls and their results are parts.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from promptlib.bodies.common import (
     check_turns,
     function_of,
     image_of,
+    plain_json,
     text_parts,
 )
 from promptlib.errors import ProviderError
@@ -96,8 +96,8 @@ def _in_camel_case(value: Any) -> Any:
 def _parts(message: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     if message["role"] == "tool":
         call = message["tool_call_id"]
-        if call not in names:
-            raise ProviderError(f"{NAME} needs the call that the tool result {call!r} answers")
+        if call not in names:  # a call of another kind than a function's
+            raise ProviderError(f"{NAME} needs the function that the result {call!r} is of")
         said = "".join(text_parts(message, NAME))
         yield {"function_response": {"name": names[call], "response": _response(said)}}
         return
@@ -106,7 +106,7 @@ def _parts(message: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[dic
     for part in parts:
         if part["type"] != "text":
             yield _image(part)
-        elif part["text"]:
+        elif part["text"].strip():
             yield {"text": part["text"]}
     for call in message.get("tool_calls", ()):
         arguments = dict(arguments_of(call, NAME))
@@ -123,7 +123,7 @@ def _image(part: Mapping[str, Any]) -> dict[str, Any]:
 def _response(said: str) -> dict[str, Any]:
     """Give a tool's result as the object that it must be."""
     try:
-        result = json.loads(said)
+        result = plain_json(said)
     except ValueError:
         result = said
     return result if isinstance(result, dict) else {"result": result}

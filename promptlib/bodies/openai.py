@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from promptlib.bodies.common import Request
+from promptlib.bodies.common import Request, check_answers
+
+NAME = "OpenAI"
 
 
 def openai_body(request: Request) -> dict[str, Any]:
-    """Make the body; messages go as they are."""
+    """Make the body; messages go as they are. Raises ProviderError for calls unanswered."""
+    check_answers(request, NAME)
     body: dict[str, Any] = {"model": request.model} if request.model is not None else {}
     body["messages"] = [dict(message) for message in request.messages]
     if request.tools:

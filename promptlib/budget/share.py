@@ -2,7 +2,8 @@
 
 Everything, if it fits. Otherwise each part claims room in the order of its priority: a section
 whole or not at all, history its newest turns, examples the best set; and what is left after all of
-them is offered again. When a section has left, so has every section of lower priority.
+them is offered again. A section stays only while everything of higher priority does: all sections,
+all turns, all examples that were wanted.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Unpack
 
-from promptlib.budget.fit import Fit, FitOptions, fit_examples
+from promptlib.budget.fit import DropReason, Fit, FitOptions, fit_examples
 from promptlib.errors import BudgetError, TooFewExamplesError
 
 Claimant = Literal["section", "history", "examples"]
@@ -72,6 +73,8 @@ class _Sharing:
     priorities: Priorities
     claim: float
     options: FitOptions
+    is_least: bool = False
+    """Whether examples could only be shown at the cost of all else."""
 
     def share(self) -> Shared:
         sections = len(self.priorities.sections)
@@ -114,28 +117,40 @@ class _Sharing:
         try:
             return replace(kept, fit=self._examples(kept.turns, kept.sections, most))
         except TooFewExamplesError:  # all else gives way to the least number there must be
+            self.is_least = True
             least = self.options.get("min_k", 0)
             return Shared(self._examples(0, 0, self.limit, k=least))
 
     def _offered(self, kept: Shared, claimant: Claimant, number: int, first: Claimant) -> Shared:
-        """Offer a part what all have left; examples that came last have had that."""
+        """Offer a part what all have left; examples that came last mostly have had that."""
         if claimant == "section":
             return self._with_section(kept, number)
         if claimant == "history":
             return replace(kept, turns=max(kept.turns, self._newest(kept, self.limit)))
-        if first == "examples":
+        if first == "examples" or self.is_least:
             # A template that says more without examples, or joins that cost: then it stays.
             with suppress(BudgetError, TooFewExamplesError):
                 return replace(kept, fit=self._examples(kept.turns, kept.sections, self.limit))
         return kept
 
     def _with_section(self, kept: Shared, number: int) -> Shared:
-        """Keep a section if all before it are kept, and there is room."""
-        if kept.sections == number:
+        """Keep a section if all that comes before it is kept, and there is room."""
+        at = self.priorities.sections[number]
+        lacks_turns = kept.turns < self.turns and at < self.priorities.history
+        lacks_examples = self._is_crowded(kept.fit) and at < self.priorities.examples
+        if kept.sections == number and not lacks_turns and not lacks_examples:
             tokens = self.count(kept.fit.chosen, kept.turns, number + 1)
             if tokens <= self.limit:
                 return replace(kept, sections=number + 1)
         return kept
+
+    def _is_crowded(self, fit: Fit) -> bool:
+        """Whether examples were left out for want of room that all share."""
+        return (
+            self.options.get("share", 1.0) >= 1
+            and len(fit.chosen) < min(self.options["k"], len(self.scores))
+            and DropReason.OVER_BUDGET in fit.dropped.values()
+        )
 
     def _newest(self, kept: Shared, most: int) -> int:
         """Find how many turns fit; more turns cost more, so halving finds the border."""

@@ -6,10 +6,11 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from promptlib.bodies.anthropic import anthropic_body
-from promptlib.bodies.common import Request
+from promptlib.bodies.common import INSTRUCTIONS, Request
+from promptlib.bodies.openai import openai_body
 from promptlib.checking.findings import Problem, Room, TemplateCheck
 from promptlib.checking.sample import StoreSample
-from promptlib.checking.trying import Trial
+from promptlib.checking.trying import TALK, Trial
 from promptlib.errors import ProviderError, TemplateError, did_you_mean
 from promptlib.example import Example
 from promptlib.settings import Settings
@@ -35,13 +36,14 @@ def check_template(
     unbounded = tuple(name for name, spec in template.inputs.items() if _is_unbounded(spec))
     if settings is None:
         return TemplateCheck(template.name, tuple(problems), unbounded)
-    problems += _store(template, settings, sample)
+    problems += [*_store(template, settings, sample), *_markers(template, settings)]
     trial = Trial(template, settings, sample)
     room = None
     try:
-        shown = trial.render(sample.drawn[: settings.k] if sample is not None else ())
+        examples = sample.drawn[: settings.k] if sample is not None else ()
+        shown = trial.render(examples, history=TALK if "history" in template.uses else ())
         room = _room(trial)
-        problems += [*_order(template, shown), *_costs(template, room), *_prefix(template, room)]
+        problems += [*_order(template, settings, shown), *_costs(template, room), *_prefix(trial)]
     except TemplateError as error:
         if not any(problem.level == "error" for problem in problems):  # else they say why
             message = f"can't be tried with made-up inputs: {error}"
@@ -96,23 +98,34 @@ def _store(template: Template, settings: Settings, sample: StoreSample | None) -
         yield Problem("warning", where, "its store has no examples to show")
 
 
-def _order(template: Template, shown: Rendered) -> Iterator[Problem]:
+def _order(template: Template, settings: Settings, shown: Rendered) -> Iterator[Problem]:
     """Look at the order of messages, as strict providers would."""
     if shown.messages is None:
         return
-    try:
-        anthropic_body(Request(shown.messages))
-    except ProviderError as error:
-        yield Problem("error", template.where, str(error))
-        return
+    request = Request(shown.messages)
+    strict = (settings.model or "").rpartition("/")[2].startswith(("claude", "gemini"))
+    for make, level in ((openai_body, "error"), (anthropic_body, "error" if strict else "warning")):
+        try:
+            make(request)
+        except ProviderError as error:
+            yield Problem(level, template.where, str(error))  # type: ignore[arg-type]
+            return
     roles = [message["role"] for message in shown.messages]
     if roles[-1] == "assistant":
         yield Problem("warning", template.where, "the last message is the assistant's: some "
                       "models refuse to go on from there")  # fmt: skip
-    start = next((n for n, role in enumerate(roles) if role not in ("system", "developer")), 0)
-    if {"system", "developer"} & {*roles[start:]}:
+    start = next((n for n, role in enumerate(roles) if role not in INSTRUCTIONS), 0)
+    if {*INSTRUCTIONS} & {*roles[start:]}:
         yield Problem("warning", template.where, "instructions stand after the first turn: "
                       "Anthropic and Gemini get them as text of the user")  # fmt: skip
+
+
+def _markers(template: Template, settings: Settings) -> Iterator[Problem]:
+    """Look for inputs that can't be cut as their template says."""
+    for name, spec in template.inputs.items():
+        if spec.max_tokens is not None and settings.counter.count(spec.marker) > spec.max_tokens:
+            yield Problem("error", template.place_of("inputs", name), f"the marker of {name!r} "
+                          f"alone has more than {spec.max_tokens} tokens")  # fmt: skip
 
 
 def _room(trial: Trial) -> Room:
@@ -155,22 +168,28 @@ def _costs(template: Template, room: Room) -> Iterator[Problem]:
         yield Problem("warning", where, "the longest example alone doesn't fit")
 
 
-def _prefix(template: Template, room: Room) -> Iterator[Problem]:
+def _prefix(trial: Trial) -> Iterator[Problem]:
     """Warn of what changes with each query before much that doesn't."""
-    behind = room.least - (room.stable or 0)
-    if room.stable is None or behind < BEHIND:
+    template, bare = trial.template, trial.render()
+    prefix = trial.stable_prefix(bare)
+    if prefix is None:
         return
-    changing = [name for name in template.reads if name in (*PER_QUERY, *template.inputs)]
-    first = min(changing, key=lambda name: _line(template, name), default=None)
-    if first is not None:
-        yield Problem("warning", template.reads[first], f"{first} changes with each query and "
-                      f"stands before {behind:,} tokens that don't: providers cache a prompt up to "
-                      "there only")  # fmt: skip
-
-
-def _line(template: Template, name: str) -> tuple[bool, int]:
-    where, _, line = template.reads[name].rpartition(":")
-    return where != template.where, int(line)
+    try:
+        fixed = trial.count(trial.render(empty=True))
+    except TemplateError:
+        return
+    behind = fixed - prefix.tokens
+    if behind < BEHIND:
+        return
+    for name in template.reads:
+        if name not in (*PER_QUERY, *template.inputs):
+            continue
+        alone = trial.stable_prefix(bare, only=(name,))
+        if alone is not None and alone.tokens == prefix.tokens:  # it is what ends the prefix
+            yield Problem("warning", template.reads[name], f"{name} changes with each query and "
+                          f"stands before {behind:,} tokens that don't: providers cache a prompt "
+                          "up to there only")  # fmt: skip
+            return
 
 
 def _is_unbounded(spec: InputSpec) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,9 @@ STAND_INS: dict[str | None, tuple[Any, Any]] = {
 }  # fmt: skip
 """Type of an input -> the shortest value, and one that looks like something."""
 
+TALK = [{"role": role, "content": "text"} for role in ("user", "assistant", "user")]
+"""A conversation that stands for any."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -34,8 +37,9 @@ class Trial:
         return {name: _stand_in(spec, empty) for name, spec in self.template.inputs.items()}
 
     def render(
-        self, examples: Sequence[Example] = (), *, empty: bool = False, bare: bool = False
-    ) -> Rendered:
+        self, examples: Sequence[Example] = (), *, empty: bool = False, bare: bool = False,
+        history: Sequence[Mapping[str, Any]] = (),
+    ) -> Rendered:  # fmt: skip
         """Render with made-up inputs; `bare` leaves out all sections. Raises TemplateError."""
         sample = self.sample
         labels = sample.labels if sample is not None else ()
@@ -44,7 +48,7 @@ class Trial:
             self.inputs(empty=empty), examples, labels=labels,
             candidate_labels=() if empty else labels[: self.settings.k],
             label_definitions=sample.label_definitions if sample is not None else {},
-            static_examples=self.static, without=sections,
+            static_examples=self.static, without=sections, history=history,
         )  # fmt: skip
 
     def count(self, rendered: Rendered) -> int:
@@ -62,8 +66,10 @@ class Trial:
             return self.template.static
         return self.sample.drawn[: spec.static.k]
 
-    def stable_prefix(self, rendered: Rendered) -> StablePrefix | None:
-        """Find the stable prefix of what was rendered."""
+    def stable_prefix(
+        self, rendered: Rendered, only: Container[str] | None = None
+    ) -> StablePrefix | None:
+        """Find the stable prefix of what was rendered, where only these names change, if given."""
         template, sample = self.template, self.sample
         labels = sample.labels if sample is not None else ()
         scope = {name: template.data(value) for name, value in self.inputs(empty=False).items()}
@@ -75,8 +81,9 @@ class Trial:
             "examples": [], "history": [],
         }  # fmt: skip
         return find_stable_prefix(
-            template, scope, frozenset(), rendered, self.settings.counter, self.count(rendered)
-        )
+            template, scope, frozenset(), rendered, self.settings.counter, self.count(rendered),
+            only=only,
+        )  # fmt: skip
 
 
 def _stand_in(spec: InputSpec, empty: bool) -> Any:

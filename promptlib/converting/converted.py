@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jinja2 import TemplateSyntaxError as JinjaSyntaxError
+from jinja2 import meta
 
 from promptlib.budget.models import encoding_of
 from promptlib.errors import EncodingError, TemplateError
 from promptlib.example import Example
+from promptlib.templating.environment import PromptEnvironment
+from promptlib.templating.template import SCOPE
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,10 @@ class Converted:
         front = dict(self.front)
         if store is not None:
             front["examples"] = {"store": store, **front.get("examples", {})}
-        head = yaml.safe_dump(
-            front, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None
-        )
+        head = yaml.dump(
+            front, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=100,
+            default_flow_style=None,
+        )  # fmt: skip
         return f"---\n{head}---\n{self.body}" if front else self.body
 
 
@@ -54,6 +59,27 @@ class Leftovers:
         for key in values:
             if key not in known:
                 self.add(f"{where}{key}")
+
+
+WHITE_SPACE = "a line with a tag alone leaves no line here, and messages are stripped"
+"""What differs in all templates of ours."""
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes YAML without references."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def undeclared(body: str) -> set[str]:
+    """Name the variables that a body reads and doesn't set; raises TemplateError."""
+    try:
+        environment = PromptEnvironment()
+        names = meta.find_undeclared_variables(environment.parse(body))
+    except JinjaSyntaxError as error:
+        raise TemplateError(f"its template can't be read: {error.message}") from None
+    return names - {*SCOPE} - {*environment.globals}
 
 
 def known_model(name: Any, left: Leftovers) -> dict[str, str]:

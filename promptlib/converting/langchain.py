@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Formatter
 from typing import Any
 
 import yaml
 
-from promptlib.converting.converted import Converted, Leftovers, read_data, template_name
+from promptlib.converting.converted import (
+    Converted,
+    Leftovers,
+    read_data,
+    template_name,
+    undeclared,
+)
 from promptlib.errors import ExampleError, TemplateError
 from promptlib.example import Example
+from promptlib.templating.frontmatter import load_yaml
 from promptlib.text import canonical_json, kind_of
 
 SEPARATOR = "\n\n"
@@ -31,19 +38,25 @@ def convert_langchain(path: Path) -> Converted:
     config = _mapping(_load(path), path)
     kind = config.get("_type", "prompt")
     left = Leftovers()
-    made: dict[str, Any] = {"inputs": _inputs(config, left)}
+    form = _form(config, path)
+    parts = ("template",) if kind == "prompt" else ("prefix", "suffix")
+    used = [v for part in parts for v in _variables(_template(config, part, path), form, path)]
+    made: dict[str, Any] = {"inputs": _inputs(config, used, left)}
     notes: list[str] = []
     examples: list[Example] = []
     if kind == "prompt":
-        text, form = _template(config, "template", path), _form(config, path)
-        body = _jinja(text, form, {}, path)
+        if not {"template", "template_path"} & {*config}:
+            raise TemplateError(f"{path}: there is no template in it; only files that load_prompt "
+                                "reads can be imported")  # fmt: skip
+        body = _jinja(_template(config, "template", path), form, {}, path)
         known = ["template", "template_path"]
     elif kind == "few_shot":
         body, examples, fields = _few_shot(config, path)
         k = len(examples) if len(examples) <= MOST_SHOWN else 8
         made["examples"] = {"k": k}
+        asked = [name for name, spec in made["inputs"].items() if "default" not in spec]
         if len(made["inputs"]) > 1:
-            made["examples"]["query"] = [*made["inputs"]]
+            made["examples"]["query"] = asked
         notes = [
             f"of an example, {', '.join(fields[:-1])} is the input and {fields[-1]} the output",
             f"the {k} examples nearest to the query are shown, the nearest last",
@@ -80,24 +93,32 @@ def _few_shot(config: Mapping[str, Any], path: Path) -> tuple[str, list[Example]
     prefix = _jinja(_template(config, "prefix", path), form, {}, path)
     suffix = _jinja(_template(config, "suffix", path), form, {}, path)
     shown = _jinja(shape, one_form, names, path)
-    body = (f"{prefix}{separator}" if prefix else "") + (
-        f"{{%+ for example in examples %}}\n{shown}{separator}{{%+ endfor %}}\n{suffix}"
+    between = _as_text(separator)
+    if not suffix:
+        between = f"{{%+ if not loop.last %}}\n{between}{{%+ endif %}}\n"
+    body = (f"{prefix}{_as_text(separator)}" if prefix else "") + (
+        f"{{%+ for example in examples %}}\n{shown}{between}{{%+ endfor %}}\n{suffix}"
     )
     return body, examples, fields
 
 
 def _fields(shape: str, form: str, one: Mapping[str, Any], path: Path) -> list[str]:
     """Name an example's fields in the order in which they are shown; the last is the output."""
-    if form == "jinja2":
-        named = re.findall(r"\{\{-?\s*(\w+)", shape)
-    else:
-        named = [field for _, field, _, _ in Formatter().parse(shape) if field]
+    named = _variables(shape, form, path)
     declared = one.get("input_variables")
     fields = list(dict.fromkeys([*named, *(declared if isinstance(declared, list) else ())]))
     if len(fields) < 2:
         raise TemplateError(f"{path}: its examples show one field, {', '.join(fields) or 'none'}: "
                             "promptlib's have an input and an output")  # fmt: skip
     return fields
+
+
+def _variables(text: str, form: str, path: Path) -> list[str]:
+    """Name the variables of a text in the order in which they are shown."""
+    if form == "f-string":
+        return list(dict.fromkeys(name for _, name in _parsed(text, path) if name is not None))
+    free = undeclared(text)
+    return sorted(free, key=lambda name: text.find(name))
 
 
 def _names(fields: Sequence[str]) -> dict[str, str]:
@@ -127,9 +148,10 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else canonical_json(value)
 
 
-def _inputs(config: Mapping[str, Any], left: Leftovers) -> dict[str, Any]:
+def _inputs(config: Mapping[str, Any], used: Sequence[str], left: Leftovers) -> dict[str, Any]:
+    """Read the inputs: those that are declared, and others that the text uses."""
     inputs: dict[str, Any] = {}
-    for name in config.get("input_variables") or ():
+    for name in dict.fromkeys([*(config.get("input_variables") or ()), *used]):
         if isinstance(name, str) and name.isidentifier():
             inputs[name] = {"type": "string"}
         else:
@@ -145,19 +167,30 @@ def _jinja(text: str, form: str, names: Mapping[str, str], path: Path) -> str:
     if form == "jinja2":
         sets = "".join(f"{{% set {name} = {ours} %}}\n" for name, ours in names.items())
         return sets + text
-    made = ""
+    made, literal = "", ""
+    for said, name in _parsed(text, path):
+        literal += said
+        if name is not None:
+            made += f"{_as_text(literal)}{{{{ {names.get(name, name)} }}}}"
+            literal = ""
+    return made + _as_text(literal)
+
+
+def _parsed(text: str, path: Path) -> Iterator[tuple[str, str | None]]:
+    """Take an f-string template apart: (literal text, name of the variable behind it)."""
     try:
-        for literal, field, spec, conversion in Formatter().parse(text):
-            made += re.sub(r"\{([{%#])", r'{{ "{\1" }}', literal)
-            if field is None:
-                continue
-            if not field.isidentifier() or spec or conversion:
-                raise TemplateError(f"{path}: {{{field}}} has a format or a path, which can't be "
+        for literal, name, spec, conversion in Formatter().parse(text):
+            if name is not None and (not name.isidentifier() or spec or conversion):
+                raise TemplateError(f"{path}: {{{name}}} has a format or a path, which can't be "
                                     "carried over: give the plain variable")  # fmt: skip
-            made += f"{{{{ {names.get(field, field)} }}}}"
+            yield literal, name
     except ValueError as error:
         raise TemplateError(f"{path}: not an f-string template: {error}") from None
-    return made
+
+
+def _as_text(literal: str) -> str:
+    """Write text so that Jinja sees no tag in it, nor in what is put behind it."""
+    return re.sub(r"\{(?=[{%#])|\{\Z", '{{ "{" }}', literal)
 
 
 def _form(config: Mapping[str, Any], path: Path) -> str:
@@ -191,7 +224,7 @@ def _inside(path: Path, beside: Any) -> Path:
 def _load(path: Path) -> Any:
     text = read_data(path)
     try:
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        return json.loads(text) if path.suffix == ".json" else load_yaml(text)
     except (ValueError, RecursionError) as error:
         raise TemplateError(f"{path}: not JSON: {error}") from None
     except yaml.YAMLError as error:

@@ -14,14 +14,17 @@ from typing import Any
 import yaml
 
 from promptlib.converting.converted import (
+    WHITE_SPACE,
     Converted,
     Leftovers,
     known_model,
     read_data,
     template_name,
+    undeclared,
 )
 from promptlib.converting.roles import with_messages
 from promptlib.errors import TemplateError
+from promptlib.templating.frontmatter import load_yaml
 
 KINDS = {
     "string": "string", "integer": "integer", "float": "number", "number": "number",
@@ -45,20 +48,29 @@ def convert_prompty(path: Path) -> Converted:
     if isinstance(front.get("description"), str):
         made["description"] = front["description"]
     made |= _model(front.get("model"), left)
-    if inputs:
-        made["inputs"] = inputs
     known = ("name", "description", "model", "inputs", "template")
     left.add_keys(front, known)
     try:
         text, conversations = with_messages(body, thread, left)
     except TemplateError as error:
         raise TemplateError(f"{path}: {error}") from None
+    notes = [f"the input {thread} is the history of a build now"] if thread else []
+    notes += [WHITE_SPACE] if "{%" in text else []
+    try:
+        for name in sorted(undeclared(text) - {*inputs}):
+            inputs[name] = {"type": None}
+            notes.append(f"the body uses {name}, which isn't declared: it is an input of any type")
+    except TemplateError as error:
+        raise TemplateError(f"{path}: {error}") from None
     for shown in conversations & {*inputs}:
         inputs[shown]["type"] = "messages"
+    if inputs:
+        made["inputs"] = inputs
+    for image in re.findall(r"!\[[^\]\n]*\]\([^)\n]*\)", text):
+        left.add(f"the image {image}", "it is text now")
     said = front.get("name")
     name = said if isinstance(said, str) else path.stem
-    notes = (f"the input {thread} is the history of a build now",) if thread else ()
-    return Converted(template_name(name), made, text, left_out=tuple(left.said), notes=notes)
+    return Converted(template_name(name), made, text, left_out=tuple(left.said), notes=tuple(notes))
 
 
 def _split(path: Path, source: str) -> tuple[dict[str, Any], str]:
@@ -68,11 +80,12 @@ def _split(path: Path, source: str) -> tuple[dict[str, Any], str]:
     if match is None:
         raise TemplateError(f"{path}: the front matter has no end")
     try:
-        front = yaml.safe_load(match[1])
-    except yaml.YAMLError as error:
+        front = load_yaml(match[1])
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 2}" if mark else ""
-        raise TemplateError(f"{path}{line}: the front matter isn't YAML") from None
+        why = getattr(error, "problem", None) or "it can't be parsed"
+        raise TemplateError(f"{path}{line}: the front matter isn't YAML: {why}") from None
     if not isinstance(front or {}, dict):
         raise TemplateError(f"{path}: the front matter must be `key: value` lines")
     return front or {}, match[2]

@@ -10,7 +10,7 @@ from promptlib.converting.converted import Leftovers
 from promptlib.errors import TemplateError
 
 ROLE = re.compile(
-    r"^[ \t]*#?[ \t]*(system|developer|user|assistant|tool|function)[ \t]*(?:\[[^\]\n]*\])?[ \t]*:"
+    r"^[ \t]*#?[ \t]*(system|developer|user|assistant|tool|function)[ \t]*(\[[^\]\n]*\])?[ \t]*:"
     r"[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -30,9 +30,16 @@ _CONVERSATION = re.compile(
 )
 """A loop that shows every message of a list with its own role."""
 
+_SET = re.compile(r"\{%[-+]?\s*set\s[^%]*=")
+"""A tag that sets a variable to a value."""
+
 _TAG = re.compile(r"\{%[-+]?\s*(\w+)")
 _CLOSED = ("for", "if", "macro", "call", "filter", "block", "with", "autoescape")
 _MIDDLE = ("else", "elif")
+
+
+LEADING = "leading"
+"""The role of what stands above the first role line."""
 
 
 @dataclass
@@ -66,7 +73,7 @@ def with_messages(body: str, thread: str | None, left: Leftovers) -> tuple[str, 
     if rest:
         raise TemplateError(f"the tag {rest[0].strip()} closes nothing")
     messages = _Messages(thread, left)
-    made = "".join(messages.convert(nodes, "system")).strip("\n") + "\n"
+    made = "".join(messages.convert(nodes, LEADING)).strip("\n") + "\n"
     return made, messages.conversations
 
 
@@ -145,17 +152,21 @@ class _Messages:
             elif isinstance(node, str) and not node.startswith("{"):
                 parts = ROLE.split(node)
                 said += parts[0]
-                for name, text in zip(parts[1::2], parts[2::2], strict=True):
+                for name, told, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
                     yield from self._message(role, said)
                     said, role = text, self._role(name.lower())
+                    if told and not told.startswith("[nonce="):
+                        self.left.add(f"{told} of a role line")
+            elif isinstance(node, str) and _SET.match(node):
+                yield f"{node}\n"  # inside a message it would be forgotten after it
             else:
                 said += _text(node)
         yield from self._message(role, said)
 
     def _role(self, name: str) -> str:
-        if name == "function":
-            self.left.add("role function", "such messages are the assistant's now")
-            return "assistant"
+        if name in ("function", "tool"):
+            self.left.add(f"role {name}", "it answers a call; such messages are the user's now")
+            return "user"
         return name
 
     def _is_thread(self, piece: str) -> bool:
@@ -171,9 +182,14 @@ class _Messages:
             self.left.add(
                 f"the role line {line.strip()!r}", "a role can't be computed: it is text now"
             )
-        if role is None and not re.sub(r"\{[#%].*?[#%]\}", "", text, flags=re.DOTALL).strip():
+        if (
+            role in (None, LEADING)
+            and not re.sub(r"\{[#%].*?[#%]\}", "", text, flags=re.DOTALL).strip()
+        ):
             yield f"{text}\n"  # tags and comments alone
             return
+        if role == LEADING:
+            role = "system"
         if role is None:
             shown = " ".join(text.split())[:60]
             self.left.add(

@@ -83,8 +83,9 @@ def refuse_newer(connection: Connection, newest: int = NEWEST) -> None:
     found = schema_number(connection)
     if found <= newest:
         return
-    needed = connection.scalar(select(schema_version.c.promptlib))
+    made_by = connection.scalar(select(schema_version.c.promptlib))
+    needed = made_by if made_by not in (None, __version__) else "as new as the one that made it"
     raise StoreError(
         f"the database has schema {found}, this promptlib ({__version__}) knows {newest}: it needs "
-        f"promptlib {needed or 'as new as the one that made it'}, or a later one"
+        f"promptlib {needed}, or a later one"
     )

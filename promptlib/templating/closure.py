@@ -16,7 +16,7 @@ from promptlib.templating.environment import PromptEnvironment
 from promptlib.templating.frontmatter import FrontMatter, Parts, split_template
 from promptlib.templating.inputs import InputSpec
 from promptlib.templating.messages import KEEP, MessageExtension
-from promptlib.templating.sections import in_order, sections_in
+from promptlib.templating.sections import Section, in_order, sections_in
 from promptlib.templating.template import SCOPE, Template
 
 Read = Callable[[str], tuple[str, str]]
@@ -33,6 +33,8 @@ class _File:
     tree: nodes.Template
     names: frozenset[str]
     """Variables that it reads and doesn't set."""
+    sections: list[tuple[str, Section]]
+    """Its sections, each with the place where it stands."""
 
 
 def compile_template(name: str, read: Read) -> Template:
@@ -50,11 +52,6 @@ def compile_template(name: str, read: Read) -> Template:
         free = set(reads) - set(SCOPE) - set(environment.globals)
         inputs = {input: InputSpec(type=None) for input in sorted(free)}
     _check_inputs(main.where, front, inputs)
-    sections = (
-        (f"{file.where}:{line + file.parts.offset}", section)
-        for file in files.values()
-        for line, section in sections_in(file.tree)
-    )
     return Template(
         name=name,
         front=front,
@@ -62,7 +59,7 @@ def compile_template(name: str, read: Read) -> Template:
         uses=frozenset(set(reads) & set(SCOPE)),
         reads=reads,
         is_chat=any(_has_messages(file.tree) for file in files.values()),
-        sections=in_order(sections),
+        sections=in_order([found for file in files.values() for found in file.sections]),
         files={included: file.source for included, file in files.items()},
         where=main.where,
         compiled=environment.get_template(name),
@@ -99,6 +96,9 @@ def _collect(
     try:
         tree = environment.parse(parts.body, name, where)
         names = meta.find_undeclared_variables(tree)  # meets unknown filters and tests too
+        sections = [
+            (f"{where}:{line + parts.offset}", section) for line, section in sections_in(tree)
+        ]
     except JinjaSyntaxError as error:
         line = error.lineno + parts.offset
         raise TemplateSyntaxError(f"{where}:{line}: {error.message}") from None
@@ -106,7 +106,7 @@ def _collect(
         raise TemplateSyntaxError(f"{where}: an expression is nested too deeply") from None
     except (ValueError, OverflowError) as error:  # a number of thousands of digits, say
         raise TemplateSyntaxError(f"{where}: {error}") from None
-    files[name] = _File(source, where, parts, tree, frozenset(names))
+    files[name] = _File(source, where, parts, tree, frozenset(names), sections)
     for line, included in _references(tree):
         place = f"{where}:{line + parts.offset}"
         if included is None:

@@ -14,14 +14,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from promptlib.templating.guards import (
     OPERATORS,
     bounded_format,
-    bounded_join,
     check_call,
     check_operation,
-    check_size,
     guarded_filters,
 )
 from promptlib.templating.messages import KEEP, MessageExtension, keep_message
 from promptlib.templating.sections import SectionExtension
+from promptlib.templating.sizes import bounded_join
 from promptlib.templating.values import printed
 
 
@@ -56,12 +55,13 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
             finalize=printed,
             optimized=False,  # the optimiser would print constants in its own way
         )
-        # The same inputs must give the same bytes.
-        del self.globals["lipsum"], self.filters["random"]
+        # The same inputs must give the same bytes, and no Python repr reaches a model.
+        del self.globals["lipsum"], self.filters["random"], self.filters["pprint"]
         self.filters |= guarded_filters(self.filters)
         self.filters[KEEP] = keep_message
         self.filters["string"] = _string
         self.filters["join"] = _join
+        self.filters["sum"] = _sum
 
     def concatenated(self, parts: Iterable[Any]) -> str:
         """Join the values of a `~` expression."""
@@ -74,7 +74,7 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a function, unless the result would be too large."""
-        check_call(__obj, args, kwargs)
+        args = check_call(__obj, args, kwargs)
         return super().call(__context, __obj, *args, **kwargs)
 
     def wrap_str_format(self, value: Any) -> Any:
@@ -96,7 +96,18 @@ def _join(
     """Join values by a text; like Jinja's filter, but printing them as data."""
     if attribute is not None:
         values = map(make_attrgetter(environment, attribute), values)
-    between = _string(d)
-    texts = [_string(value) for value in values]
-    check_size(sum(map(len, texts)) + len(between) * len(texts))
-    return between.join(texts)
+    return bounded_join((_string(value) for value in values), _string(d))
+
+
+@pass_environment
+def _sum(
+    environment: PromptEnvironment, values: Iterable[Any], attribute: str | int | None = None,
+    start: Any = 0,
+) -> Any:  # fmt: skip
+    """Add values up; like Jinja's filter, but a list of lists stays within bounds."""
+    if attribute is not None:
+        values = map(make_attrgetter(environment, attribute), values)
+    for value in values:
+        check_operation("+", start, value)
+        start = start + value
+    return start

@@ -8,8 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from promptlib.errors import TemplateError, TemplateNotFoundError, did_you_mean
-
-SUFFIX = ".j2"
+from promptlib.templating.naming import SUFFIX
 
 
 class TemplateFolder:

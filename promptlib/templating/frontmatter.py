@@ -135,6 +135,11 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def load_yaml(text: str) -> Any:
+    """Read YAML as plain data; raises yaml.YAMLError, ValueError or RecursionError."""
+    return yaml.load(text, _Loader)  # a safe one
+
+
 _FENCE = re.compile(r"---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -151,7 +156,7 @@ def split_template(source: str, where: str) -> Parts:
             f"{LONGEST_FRONT_MATTER:,} are the most"
         )
     try:
-        values = yaml.load(match[1], _Loader)  # a safe one
+        values = load_yaml(match[1])
     except yaml.MarkedYAMLError as error:
         line = (error.problem_mark.line if error.problem_mark else 0) + 2
         reason = error.problem or "it can't be parsed"

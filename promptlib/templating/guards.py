@@ -9,41 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sized
 from functools import wraps
+from itertools import islice
 from typing import Any
 
 from jinja2.sandbox import SandboxedEnvironment, SandboxedFormatter
 
 from promptlib.errors import TemplateError
+from promptlib.templating.sizes import MOST, check_data, check_size
 from promptlib.templating.values import printed
-
-MOST = 10_000_000
-"""Characters of a text, items of a list: longer than any prompt."""
 
 MOST_BITS = 10_000
 """Of a whole number."""
 
 MOST_DIGITS = 100
-"""Behind the point, to round to."""
+"""Behind the point, to round to; or to indent JSON by."""
 
 _NUMBERS = re.compile(r"\d+|\*")
-
-
-def check_size(size: float) -> None:
-    """Raise TemplateError for what would be too long."""
-    if size > MOST:
-        raise TemplateError(f"{size:,.0f} characters or items are too many; {MOST:,} are the most")
-
-
-def bounded_join(parts: Iterable[str]) -> str:
-    """Join texts, as long as that stays within bounds."""
-    size = 0
-    kept = []
-    for part in parts:
-        size += len(part)
-        if size > MOST:
-            check_size(size)
-        kept.append(part)
-    return "".join(kept)
 
 
 def check_operation(operator: str, left: Any, right: Any) -> None:
@@ -53,54 +34,65 @@ def check_operation(operator: str, left: Any, right: Any) -> None:
         check(left, right)
 
 
-def check_call(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Raise TemplateError for a method of text, bytes or numbers that would make too much."""
+def check_call(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Raise TemplateError for a method of text, bytes or numbers that would make too much.
+
+    Returns the arguments to call it with: what can be read only once was read.
+    """
     owner = getattr(function, "__self__", None)
     if not isinstance(owner, str | bytes | int):
-        return
+        return args
     name = getattr(function, "__name__", "")
     given = [*args, *kwargs.values()]
+    if name == "join" and args:
+        args = (list(islice(args[0], MOST)), *args[1:])
     if name in ("center", "ljust", "rjust", "zfill", "to_bytes"):
         _check_numbers(given, 1)
     elif isinstance(owner, int):
-        return
+        return args
     elif name == "expandtabs":
         _check_numbers(given or [8], len(owner))
-    elif name == "replace" and len(args) > 1:
+    elif name == "replace" and len(args) > 1 and all(isinstance(a, type(owner)) for a in args[:2]):
         check_replacing(owner, args[0], args[1])
-    elif name == "join" and args and isinstance(args[0], list | tuple):
-        items = args[0]
-        check_size(sum(map(_length, items)) + len(owner) * len(items))
+    elif name == "join" and args:
+        check_size(sum(map(_length, args[0])) + len(owner) * len(args[0]))
     elif name == "translate" and args and isinstance(args[0], Mapping):
         check_size(len(owner) * max(map(_length, args[0].values()), default=1))
+    return args
 
 
 def check_replacing(text: Any, old: Any, new: Any) -> None:
     """Raise TemplateError for a replacement that would make too long a text."""
-    if all(isinstance(part, str | bytes) for part in (text, old, new)):
-        check_size(len(text) + text.count(old) * len(new))
+    check_size(len(text) + text.count(old) * len(new))
 
 
 def check_percent(text: str, values: Any) -> None:
-    """Raise TemplateError for a %-format with a width that is too large."""
+    """Raise TemplateError for a %-format whose widths and values would make too long a text."""
     star = values if isinstance(values, tuple) else (values,)
+    if isinstance(values, Mapping):
+        star = tuple(values.values())
+    size = float(len(text))
     for spec in re.findall(r"%(?:\([^)]*\))?[#0\- +]*([\d.*]*)", text):
+        size += sum(map(_length, star))
         for number in _NUMBERS.findall(spec):
-            if number != "*":
-                check_size(float(number))
-            else:
-                _check_numbers([value for value in star if _is_int(value)], 1)
-    check_size(len(text) + sum(map(_length, star)) * max(1, text.count("%")))
+            given = sum(value for value in star if _is_int(value) and value > 0)
+            size += given if number == "*" else float(number)
+    check_size(size)
 
 
 class BoundedFormatter(SandboxedFormatter):
-    """Python's format in the sandbox: widths are limited, and values print as they do elsewhere."""
+    """Python's format in the sandbox: sizes are limited, and values print as they do elsewhere.
+
+    One is made for each call.
+    """
+
+    size = 0.0
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """Format one value."""
-        for number in _NUMBERS.findall(format_spec):
-            if number != "*":
-                check_size(float(number))
+        self.size += sum(float(n) for n in _NUMBERS.findall(format_spec) if n != "*")
+        self.size += len(value) if isinstance(value, str) else 0
+        check_size(self.size)
         if not format_spec:
             return str(printed(value))
         formatted: str = super().format_field(value, format_spec)
@@ -150,7 +142,30 @@ def _of_digits(value: Any, *args: Any, **kwargs: Any) -> None:
 
 
 def _of_replacing(value: Any, old: Any = "", new: Any = "", count: Any = None) -> None:
-    check_replacing(value, old, new)
+    check_replacing(str(value), str(old), str(new))
+
+
+def _of_indent(value: Any, width: Any = 4, *args: Any, **kwargs: Any) -> None:
+    lines = str(value).count("\n") + 1
+    check_size(len(str(value)) + lines * (len(width) if isinstance(width, str) else width))
+
+
+def _of_wrapping(
+    value: Any, width: Any = 79, break_long_words: Any = True, wrapstring: Any = None, *rest: Any
+) -> None:
+    text = str(value)
+    lines = len(text) / max(1, width if _is_int(width) else 1) + text.count("\n") + 1
+    check_size(len(text) + lines * len(wrapstring or ""))
+
+
+def _of_escaping(value: Any) -> None:
+    text = str(value)
+    check_size(len(text) + 5 * sum(text.count(sign) for sign in "&<>'\""))
+
+
+def _of_links(value: Any, *args: Any, **kwargs: Any) -> None:
+    texts = [part for part in (*args, *kwargs.values()) if isinstance(part, str)]
+    check_size(len(str(value)) * (8 + sum(map(len, texts)) / 8))
 
 
 def _of_format(value: Any, *args: Any, **kwargs: Any) -> None:
@@ -158,13 +173,16 @@ def _of_format(value: Any, *args: Any, **kwargs: Any) -> None:
 
 
 def _of_tojson(value: Any, indent: Any = None) -> None:
+    check_data(value)
     if _is_int(indent) and indent > MOST_DIGITS:
         raise TemplateError(f"can't indent by {indent}: {MOST_DIGITS} is the most")
 
 
 _FILTERS: Mapping[str, Callable[..., None]] = {
-    "center": _of_numbers, "indent": _of_numbers, "batch": _of_numbers, "slice": _of_numbers,
+    "center": _of_numbers, "batch": _of_numbers, "slice": _of_numbers, "indent": _of_indent,
     "round": _of_digits, "replace": _of_replacing, "format": _of_format, "tojson": _of_tojson,
+    "wordwrap": _of_wrapping, "e": _of_escaping, "escape": _of_escaping,
+    "forceescape": _of_escaping, "urlize": _of_links,
 }  # fmt: skip
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import PositiveInt, model_validator
 
-from promptlib.errors import TemplateError
+from promptlib.errors import ExampleError, TemplateError
+from promptlib.message import read_history
 from promptlib.templating.values import to_json
 from promptlib.text import kind_of, lone_surrogate
 from promptlib.validation import Strict
@@ -74,6 +75,11 @@ class InputSpec(Strict):
             return f"must be one of {', '.join(map(to_json, self.enum))}, not {to_json(value)}"
         if isinstance(value, str):
             return lone_surrogate(value)
+        if self.type == "messages":
+            try:
+                read_history(value)
+            except ExampleError as error:
+                return f"must be messages: {error}"
         try:
             return lone_surrogate(to_json(value))
         except TemplateError as error:  # a date of YAML's, an object of the caller's
@@ -111,13 +117,3 @@ def cut_length(
     while kept > 0 and count(text[: ends[kept]] + spec.marker) > most:  # counts may dip
         kept -= 1
     return ends[max(kept, 0)]
-
-
-def with_cuts(
-    inputs: Mapping[str, Any], specs: Mapping[str, InputSpec], cuts: Mapping[str, int]
-) -> dict[str, Any]:
-    """Cut inputs to so many characters each, and mark where."""
-    return {
-        name: value[: cuts[name]] + specs[name].marker if name in cuts else value
-        for name, value in inputs.items()
-    }

@@ -48,6 +48,8 @@ class Collected:
         """Keep a message; returns the token for its place."""
         if not isinstance(role, str) or role not in ROLES:
             raise TemplateError(f"no message role {role!r}; {did_you_mean(str(role), ROLES)}")
+        if role == "tool":
+            raise TemplateError("a tool's message answers a call: show it with {% turns %}")
         if self.secret in body:
             raise TemplateError("a message stands inside another message")
         return self.keep({"role": role, "content": body.strip()})

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from promptlib.errors import TemplateError
+from promptlib.text import lone_surrogate
 
 LATEST = "latest"
 """The label that every newest version has by itself."""
+
+SUFFIX = ".j2"
+"""How a template's file ends."""
+
+MOST_VERSIONS = 10**9
+"""Of one template; larger numbers are none."""
 
 PRODUCTION = "production"
 """The label that moves when none is named."""
@@ -44,13 +52,15 @@ def parse_reference(
     """
     if not isinstance(text, str):
         raise TemplateError(f"a template's name must be text, not {text!r}")
+    if problem := lone_surrogate(text):
+        raise TemplateError(f"a template's name {problem}")
     name, at, said = text.partition("@")
     if sum((bool(at), version is not None, label is not None)) > 1 or "@" in said:
         raise TemplateError(
             f"template {text!r}: ask for a version or for a label, not for both: "
             f"{name}@3 or {name}@{PRODUCTION}"
         )
-    if at and said.isdecimal() and said.isascii():
+    if at and said.isdecimal() and said.isascii() and len(said) <= len(str(MOST_VERSIONS)):
         version = int(said)
     elif at:
         label = said
@@ -58,7 +68,12 @@ def parse_reference(
         raise TemplateError(f"a version must be a whole number, not {version!r}")
     if label is not None:
         check_label(label)
-    return Reference(name, version, label)
+    return Reference(_normal(name), version, label)
+
+
+def _normal(name: str) -> str:
+    """Write a name in one way only: `a//b`, `./a/b` and `a/b.j2` are `a/b`."""
+    return str(PurePosixPath(name.removesuffix(SUFFIX))) if name else name
 
 
 def check_label(label: str) -> None:

@@ -10,28 +10,26 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from promptlib.errors import StoreError, TemplateError
-from promptlib.example import Example
+from promptlib.errors import StoreError, TemplateError, TemplateNotFoundError
 from promptlib.store.database import Database
 from promptlib.templating.closure import compile_template, read_from
 from promptlib.templating.comparing import compare_files
 from promptlib.templating.folder import TemplateFolder
-from promptlib.templating.naming import PRODUCTION, Reference, check_label, parse_reference
+from promptlib.templating.naming import LATEST, PRODUCTION, Reference, check_label, parse_reference
 from promptlib.templating.template import Template
-from promptlib.templating.versions import LabelMove, TemplateVersions, Version, check_movable
+from promptlib.templating.versions import (
+    STATIC,
+    Draft,
+    LabelMove,
+    TemplateVersions,
+    Version,
+    check_movable,
+)
 
 log = logging.getLogger(__name__)
 
 TRUST = 0.5
 """Seconds for which a label is taken to point where it did."""
-
-
-@dataclass(frozen=True)
-class Draft:
-    """What a check knows of a template that is about to be published."""
-
-    problems: Sequence[str] = ()
-    static: Sequence[Example] = ()
 
 
 @dataclass(frozen=True)
@@ -100,9 +98,12 @@ class TemplateRegistry:
         if found is not None and found[0] > monotonic():
             return found[1]
         try:
-            template = self._version(reference)
-        except StoreError as error:
             if found is None:
+                self._published_name(reference.name)
+            template = self._version(reference)
+        except (StoreError, TemplateNotFoundError) as error:
+            away = isinstance(error, StoreError) or not self.versions.database.exists
+            if found is None or not away:
                 raise
             log.warning("%s is used as it was: %s", reference, error)
             template = found[1]
@@ -148,6 +149,7 @@ class TemplateRegistry:
 
     def version(self, reference: Reference) -> Version:
         """Read the version that a reference means; raises TemplateNotFoundError."""
+        self._published_name(reference.name)
         return self.versions.get(reference.name, self.versions.resolve(reference))
 
     def publish(
@@ -156,26 +158,38 @@ class TemplateRegistry:
     ) -> Version:  # fmt: skip
         """Publish the working file with all that it includes.
 
-        What is the same as the newest version makes no new one; `label` moves to it all the same.
+        What is published already makes no new version; `label` moves to it all the same.
         `refresh` chooses the static examples anew. Raises TemplateError for a template that fails
         its check, unless `force`: then the version records what was wrong.
         """
-        if parse_reference(name) != Reference(name):
-            raise TemplateError(f"{name}: publish takes the working file: leave out @ and after")
+        names = [name]
+        return self.publish_all(names, message, label=label, by=by, force=force, refresh=refresh)[0]
+
+    def publish_all(
+        self, names: Sequence[str], message: str = "", *, label: str | None = None,
+        by: str | None = None, force: bool = False, refresh: bool = False,
+    ) -> builtins.list[Version]:  # fmt: skip
+        """Publish several templates as `publish` does: all of them, or none."""
         if label is not None:
             check_movable(label)
-        template = self.working(name)
-        draft = self._review(template, refresh) if self._review is not None else Draft()
-        if draft.problems and not force:
-            raise TemplateError(
-                "\n".join(
-                    [*draft.problems, f"{name} wasn't published; --force does so all the same"]
+        drafts = []
+        for reference in map(parse_reference, names):
+            if not reference.is_working:
+                raise TemplateError(
+                    f"{reference}: publish takes the working file: leave out @ and after"
                 )
+            template = self.working(reference.name)
+            drafts.append(
+                self._review(template, refresh)
+                if self._review is not None
+                else Draft(template.name, template.hash, template.files)
             )
-        made = self.versions.add(
-            name, template.hash, template.files, static=draft.static, problems=draft.problems,
-            message=message, label=label, by=by,
-        )  # fmt: skip
+        failed = [draft for draft in drafts if draft.problems]
+        if failed and not force:
+            problems = [problem for draft in failed for problem in draft.problems]
+            end = f"nothing was published: {', '.join(d.name for d in failed)} failed the check"
+            raise TemplateError("\n".join([*problems, f"{end} (--force overrides it)"]))
+        made = self.versions.add(drafts, message=message, label=label, by=by)
         self._resolved.clear()
         return made
 
@@ -184,37 +198,34 @@ class TemplateRegistry:
         reference = parse_reference(name)
         if reference.is_working:
             raise TemplateError(f"which version of {name}? Say {name}@3, or {name}@latest")
+        self._published_name(reference.name)
         moved = self.versions.move(reference, label, by=by)
         self._resolved.clear()
         return moved
 
     def rollback(self, name: str, label: str = PRODUCTION, *, by: str | None = None) -> LabelMove:
         """Move a label back to where it pointed before."""
-        moved = self.versions.rollback(name, label, by=by)
+        moved = self.versions.rollback(self._published_name(name), label, by=by)
         self._resolved.clear()
         return moved
 
     def history(self, name: str) -> History:
         """Tell what happened to a published template; raises TemplateNotFoundError."""
-        versions = self.versions.of(name)
-        if not versions:
-            self.versions.resolve(Reference(name, label="latest"))  # says what is wrong
-        return History(tuple(versions), tuple(self.versions.moves(name)))
+        name = self._published_name(name)
+        return History(tuple(self.versions.of(name)), tuple(self.versions.moves(name)))
 
     def diff(self, before: str, after: str | None = None) -> str:
-        """Compare two states of a template, with all that it includes, as a unified diff.
+        """Compare two states of a template, with all that belongs to it, as a unified diff.
 
-        Without `after` the working file is compared with.
+        Without `after` the working file is compared with; it has no static examples of its own.
         """
         first = parse_reference(before)
         second = parse_reference(after) if after is not None else Reference(first.name)
-        files = [
-            self.working(each.name).files if each.is_working else self.version(each).files
-            for each in (first, second)
-        ]
-        titles = tuple(f"{each} (working)" if each.is_working else str(each)
-                       for each in (first, second))  # fmt: skip
-        return "\n".join(compare_files(files[0], files[1], (titles[0], titles[1])))
+        old, new = self._contents(first), self._contents(second)
+        if first.is_working != second.is_working:
+            old, new = ({k: v for k, v in each.items() if k != STATIC} for each in (old, new))
+        titles = [f"{each} (working)" if each.is_working else str(each) for each in (first, second)]
+        return "\n".join(compare_files(old, new, (titles[0], titles[1])))
 
     # -- parts -----------------------------------------------------------------------------------
 
@@ -223,8 +234,21 @@ class TemplateRegistry:
     ) -> Reference:
         reference = parse_reference(name, version=version, label=label)
         if reference.is_working and self.default_label is not None:
-            return Reference(name, label=self.default_label)
+            return Reference(reference.name, label=self.default_label)
         return reference
+
+    def _contents(self, reference: Reference) -> dict[str, str]:
+        if reference.is_working:
+            return dict(self.working(reference.name).files)
+        return self.version(reference).contents
+
+    def _published_name(self, name: str) -> str:
+        """Give the name of a template that is published; raises TemplateNotFoundError."""
+        reference = parse_reference(name)
+        if not self.versions.labels(reference.name):
+            self.files.read(reference.name)  # there may be no such template at all
+            self.versions.resolve(Reference(reference.name, label=LATEST))  # says it isn't
+        return reference.name
 
     def _version(self, reference: Reference) -> Template:
         number, hash = self.versions.identity(reference)

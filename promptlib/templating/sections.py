@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from jinja2 import TemplateSyntaxError as JinjaSyntaxError
 from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
@@ -53,6 +54,7 @@ class SectionExtension(Extension):
             parser.fail("a section needs a name: {% section NAME, priority=1 %}", tag.lineno)
         priority = self._priority(parser, tag.lineno)
         body = parser.parse_statements(("name:endsection",), drop_needle=True)
+        # The priority takes no part in the call: `sections_in` reads it from there.
         facts: list[nodes.Expr] = [nodes.Const(name.value), nodes.Const(priority)]
         shown = self.call_method("_is_shown", facts, lineno=tag.lineno)
         return nodes.If(shown, body, [], [], lineno=tag.lineno)
@@ -76,14 +78,31 @@ class SectionExtension(Extension):
 
 def sections_in(tree: nodes.Template) -> Iterator[tuple[int, Section]]:
     """List the sections of a body, with the line of each."""
-    for call in tree.find_all(nodes.Call):
-        called = call.node
-        if (
-            isinstance(called, nodes.ExtensionAttribute)
-            and called.identifier == SectionExtension.identifier
-        ):
-            name, priority = (arg.as_const() for arg in call.args)
-            yield call.lineno, Section(name, priority)
+    for condition in tree.find_all(nodes.If):
+        section = _section(condition.test)
+        if section is None:
+            continue
+        yield condition.lineno, section
+        for part in condition.body:
+            for call in part.find_all(nodes.Call):
+                inner = _section(call)
+                if inner is not None and inner.priority > section.priority:
+                    raise JinjaSyntaxError(
+                        f"section {inner.name!r} stands in {section.name!r}, which leaves before "
+                        "it: give it no higher priority",
+                        call.lineno,
+                    )
+
+
+def _section(node: nodes.Node) -> Section | None:
+    """Read the section that a condition is about."""
+    called = node.node if isinstance(node, nodes.Call) else None
+    if not isinstance(called, nodes.ExtensionAttribute):
+        return None
+    if called.identifier != SectionExtension.identifier:
+        return None
+    name, priority = (arg.as_const() for arg in node.args)  # type: ignore[attr-defined]
+    return Section(name, priority)
 
 
 def in_order(found: Iterable[tuple[str, Section]]) -> tuple[Section, ...]:

@@ -7,10 +7,8 @@ one string: what looks like the end of a turn may be taken for one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Literal
-
-from promptlib.errors import TemplateError
 
 Neutralise = Literal["keep", "strip", "escape", "refuse"]
 
@@ -29,13 +27,14 @@ SPECIAL_TOKENS = {
     "Llama 4": ("<|header_start|>", "<|header_end|>", "<|eot|>", "<|eom|>", "<|step|>"),
     "Gemma": (
         "<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>", "<pad>", "<mask>",
-        "<start_of_image>", "<end_of_image>",
+        "<start_of_image>", "<end_of_image>", "<start_of_audio>", "<end_of_audio>", "<unused0>",
     ),
     "Mistral": (
         "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]",
         "[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]", "[TOOL_CONTENT]", "[ARGS]",
         "[CALL_ID]", "[IMG]", "[IMG_BREAK]", "[IMG_END]", "[PREFIX]", "[MIDDLE]", "[SUFFIX]",
-        "[THINK]", "[/THINK]",
+        "[THINK]", "[/THINK]", "[AUDIO]", "[BEGIN_AUDIO]", "[MODEL_SETTINGS]",
+        "[/MODEL_SETTINGS]",
     ),
     "harmony": (
         "<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|constrain|>", "<|return|>",
@@ -48,7 +47,7 @@ SPECIAL_TOKENS = {
 """Family -> the tokens that frame its conversations, as its tokenizer configuration spells them."""
 
 # Any word between `<|` and `|>` counts: new models add tokens of that shape all the time.
-_SHAPES = r"<\|[A-Za-z0-9_]{1,64}\|>|<｜[^｜<>]{1,64}｜>"
+_SHAPES = r"<\|[A-Za-z0-9_]{1,64}\|>|<｜[^｜<>]{1,64}｜>|<unused[0-9]{1,4}>"
 _PATTERN = re.compile(
     "|".join([
         _SHAPES,
@@ -82,25 +81,28 @@ def special_tokens_in(value: Any) -> list[str]:
     return []
 
 
-def neutralised(text: str, how: Neutralise) -> str:
+def neutralised(text: str, how: Neutralise, own: Container[str] = ()) -> str:
     """Strip special tokens out of a text, or set a space behind their first character.
 
-    Raises TemplateError where they are refused.
+    Those in `own` stay; so do all where the template keeps or refuses them.
     """
-    if how == "keep" or not (found := special_tokens(text)):
+    if how in ("keep", "refuse"):
         return text
-    if how == "refuse":
-        raise TemplateError(
-            f"data holds the special token {found[0]!r}, and the template refuses them "
-            "(special_tokens: refuse)"
-        )
-    if how == "escape":
-        return _PATTERN.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
-    while special_tokens(text):  # what was around a token may make up another one
-        text = _PATTERN.sub("", text)
+
+    def other(match: re.Match[str]) -> str:
+        token = match[0]
+        if token in own:
+            return token
+        return f"{token[0]} {token[1:]}" if how == "escape" else ""
+
+    while any(token not in own for token in special_tokens(text)):
+        text = _PATTERN.sub(other, text)  # what was around a token may make up another one
     return text
 
 
 def neutraliser(how: Neutralise) -> Callable[[str], str] | None:
-    """Make the function that texts go through; None where they stay as they are."""
-    return None if how == "keep" else lambda text: neutralised(text, how)
+    """Make the function that data goes through; None where it stays as it is.
+
+    What refuses tokens looks at what was made of the data: a candidate may go unshown.
+    """
+    return None if how in ("keep", "refuse") else lambda text: neutralised(text, how)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +22,14 @@ from promptlib.templating.frontmatter import FrontMatter, place_of
 from promptlib.templating.inputs import InputSpec
 from promptlib.templating.messages import TextOutsideError, collecting, transcript
 from promptlib.templating.sections import Section, without_sections
-from promptlib.templating.specials import Neutralise, neutraliser
+from promptlib.templating.sizes import counting_size
+from promptlib.templating.specials import (
+    Neutralise,
+    neutralised,
+    neutraliser,
+    special_tokens,
+    special_tokens_in,
+)
 from promptlib.templating.values import jsonable
 
 SCOPE = (
@@ -49,25 +56,27 @@ class Template:
     """A template by name. `hash` covers its file and everything it includes."""
 
     name: str
-    front: FrontMatter
-    inputs: Mapping[str, InputSpec]
+    front: FrontMatter = field(repr=False)
+    inputs: Mapping[str, InputSpec] = field(repr=False)
     uses: frozenset[str]
     """The names of SCOPE that the body or something it includes reads."""
-    reads: Mapping[str, str]
+    reads: Mapping[str, str] = field(repr=False)
     """Every name that these read and don't set -> file and line where they first do."""
     is_chat: bool
     sections: tuple[Section, ...]
     """The parts that may leave for room, in the order in which they claim it."""
-    files: Mapping[str, str]
+    files: Mapping[str, str] = field(repr=False)
     """Name -> source, of the template and of everything it includes."""
     where: str
-    compiled: Any
-    offsets: Mapping[str, int]
+    compiled: Any = field(repr=False)
+    offsets: Mapping[str, int] = field(repr=False)
     """File -> lines of front matter before its body."""
     version: int | None = None
     """Which published version this is; None for a working file."""
-    static: tuple[Example, ...] = ()
-    """The static examples that were published with it."""
+    static: tuple[Example, ...] = field(default=(), repr=False)
+    """Its static examples: those that were published with it, or were chosen since."""
+    static_store: Mapping[str, Any] | None = field(default=None, repr=False)
+    """Name, uid and revision of the store that these were chosen from just now."""
 
     @cached_property
     def hash(self) -> str:
@@ -124,7 +133,7 @@ class Template:
         """
         static = self.static if static_examples is None else static_examples
         scope = {name: self.data(value) for name, value in inputs.items()}
-        return self.render_scope(
+        rendered = self.render_scope(
             scope
             | {
                 "examples": [self.example(example) for example in examples],
@@ -136,6 +145,8 @@ class Template:
             },
             frozenset(without),
         )
+        self.refuse_tokens(rendered)
+        return rendered
 
     @cached_property
     def neutralise(self) -> Neutralise:
@@ -166,14 +177,14 @@ class Template:
         self, scope: Mapping[str, Any], without: frozenset[str] = frozenset()
     ) -> Rendered:
         """Render with a scope that was made before, by `data` and `example`."""
-        with collecting() as collected, without_sections(without):
+        with collecting() as collected, without_sections(without), counting_size():
             try:
                 text = self.compiled.render(scope)
             except (JinjaError, TemplateError, TypeError, ValueError, ArithmeticError,
-                    LookupError, AttributeError, RecursionError) as error:  # fmt: skip
+                    LookupError, AttributeError, RecursionError, MemoryError) as error:  # fmt: skip
                 raise TemplateError(f"{self._place(error)}: {_reason(error)}") from error
         if not self.is_chat:
-            return Rendered(text, None)
+            return Rendered(self._neutral(text), None)
         try:
             collected.check(text)
             if not collected.messages:
@@ -182,7 +193,31 @@ class Template:
             raise TemplateError(f"{self._place_of(error.text)}: {error}") from None
         except TemplateError as error:
             raise TemplateError(f"{self.where}: {error}") from None
+        for message in collected.messages if self._clean is not None else ():
+            if isinstance(message["content"], str):
+                message["content"] = self._neutral(message["content"])
         return Rendered("", collected.messages)
+
+    def _neutral(self, text: str) -> str:
+        """Look once more at what was made: data may have been joined to a special token."""
+        return neutralised(text, self.neutralise, self._own_tokens) if self._clean else text
+
+    def refuse_tokens(self, rendered: Rendered) -> None:
+        """Raise TemplateError for special tokens in a finished prompt, if the template says so."""
+        if self.neutralise != "refuse":
+            return
+        contents = [message["content"] for message in rendered.messages or ()]
+        for token in special_tokens_in([rendered.written, contents]):
+            if token not in self._own_tokens:
+                raise TemplateError(
+                    f"{self.where}: the prompt would hold the special token {token!r}, which "
+                    "came with the data (special_tokens: refuse)"
+                )
+
+    @cached_property
+    def _own_tokens(self) -> frozenset[str]:
+        """The special tokens that the template itself writes."""
+        return frozenset(token for file in self.files.values() for token in special_tokens(file))
 
     def _place_of(self, text: str) -> str:
         """Find the line that a stray text comes from, if it stands in a file as it is."""
@@ -211,6 +246,8 @@ def _json_kind(match: re.Match[str]) -> str:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "it takes more memory than there is"
     if isinstance(error, RecursionError):
         return "macros or includes call each other without end"
     if isinstance(error, SecurityError):
@@ -219,3 +256,15 @@ def _reason(error: BaseException) -> str:
         reason = str(getattr(error, "message", None) or error)
         return re.sub(r"promptlib\.templating\.values\.Json(\w+) object", _json_kind, reason)
     return f"{type(error).__name__}: {error}"
+
+
+def with_cuts(
+    inputs: Mapping[str, Any], template: Template, cuts: Mapping[str, int]
+) -> dict[str, Any]:
+    """Cut inputs to so many characters each, as the body would see them, and mark where."""
+    return {
+        name: template.data(value)[: cuts[name]] + template.inputs[name].marker
+        if name in cuts
+        else value
+        for name, value in inputs.items()
+    }

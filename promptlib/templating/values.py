@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Undefined
 
 from promptlib.errors import TemplateError
+from promptlib.templating.sizes import check_data
 
 
 class JsonObject(dict[str, Any]):
@@ -60,6 +61,8 @@ def printed(value: Any) -> Any:
 
 def to_json(value: Any) -> str:
     """Write JSON as a person would: in order, with spaces, other scripts as they are."""
+    if not isinstance(value, str | bool | int | float | None):
+        check_data(value)
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -15,8 +16,12 @@ from promptlib.store.migrations import schema_number
 from promptlib.store.rows import author, now
 from promptlib.store.tables import template_labels, template_versions
 from promptlib.templating.naming import LATEST, Reference, check_label
+from promptlib.text import text_hash
 
 Reason = Literal["publish", "label", "rollback"]
+
+STATIC = "static examples"
+"""What stands for a file where these are shown with the others."""
 
 SCHEMA = 3
 """Databases before this one hold no versions; one that can't be written stays as it is."""
@@ -46,6 +51,18 @@ class Version:
     def __str__(self) -> str:
         return f"{self.name}@{self.number}"
 
+    @property
+    def digest(self) -> str:
+        """Tell it from all others, in a few digits: by its files and its static examples."""
+        if not self.static:
+            return self.hash[:12]
+        return text_hash(self.hash + "".join(each.content_hash for each in self.static))[:12]
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """Name -> text of all that makes it up, static examples as a file of their own."""
+        return {**self.files, **contents_of(self.static)}
+
     def to_dict(self) -> dict[str, Any]:
         """Give plain data, without sources and examples."""
         return {
@@ -53,6 +70,18 @@ class Version:
             "by": self.by, "message": self.message, "files": list(self.files),
             "static": [example.id for example in self.static], "problems": list(self.problems),
         }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is about to be published."""
+
+    name: str
+    hash: str
+    files: Mapping[str, str] = field(repr=False)
+    static: Sequence[Example] = ()
+    problems: Sequence[str] = ()
+    """What its check found."""
 
 
 @dataclass(frozen=True)
@@ -156,67 +185,48 @@ class TemplateVersions:
     # -- writing ---------------------------------------------------------------------------------
 
     def add(
-        self, name: str, hash: str, files: Mapping[str, str], *,
-        static: Sequence[Example] = (), problems: Sequence[str] = (), message: str = "",
-        label: str | None = None, by: str | None = None,
-    ) -> Version:  # fmt: skip
-        """Publish a version, unless the newest one is the same.
+        self, drafts: Sequence[Draft], *, message: str = "", label: str | None = None,
+        by: str | None = None,
+    ) -> list[Version]:  # fmt: skip
+        """Publish versions, all of them or none; what is published already stays that version.
 
-        A label is moved to it in the same transaction.
+        A label is moved to each in the same transaction.
         """
         if label is not None:
             check_movable(label)
-        pinned = [example.to_dict() for example in static]
         with self.database.write() as connection:
-            mine = template_versions.c.name == name
-            newest = _VERSION.where(mine).order_by(template_versions.c.number.desc()).limit(1)
-            last = connection.execute(newest).first()
-            version = _version(last) if last is not None else None
-            same = version is not None and (version.hash, version.static) == (hash, tuple(static))
-            if version is None or not same:
-                number = version.number + 1 if version is not None else 1
-                row = {
-                    "name": name, "number": number, "hash": hash, "files": dict(files),
-                    "static": pinned, "problems": list(problems), "at": now(),
-                    "by": by or author(), "message": message,
-                }  # fmt: skip
-                connection.execute(insert(template_versions).values(row))
-                version = _version(list(row.values()))
-            if label is not None:
-                _move(connection, name, label, version.number, "publish", by)
-        return replace(version, is_new=not same)
+            made = [_added(connection, draft, message, by or author()) for draft in drafts]
+            for version in made if label is not None else ():
+                _move(connection, version.name, str(label), version.number, "publish", by)
+        return made
 
     def move(self, reference: Reference, label: str, *, by: str | None = None) -> LabelMove:
         """Let a label point at a version; raises TemplateNotFoundError for one there isn't."""
         check_movable(label)
         version = self.get(reference.name, self.resolve(reference))
         with self.database.write() as connection:
-            _move(connection, version.name, label, version.number, "label", by)
-        return self._last(version.name, label)
+            return _move(connection, version.name, label, version.number, "label", by)
 
     def rollback(self, name: str, label: str, *, by: str | None = None) -> LabelMove:
         """Move a label back to where it pointed before; again: to where it did before that."""
         check_movable(label)
+        if not self.labels(name).get(label):
+            raise self._missing(Reference(name, label=label))
         with self.database.write() as connection:
             query = _MOVE.where(template_labels.c.name == name, template_labels.c.label == label)
+            moves = connection.execute(query.order_by(template_labels.c.key))
             pointed: list[int] = []
-            for _, number, reason, _, _ in connection.execute(
-                query.order_by(template_labels.c.key)
-            ):
+            for _, number, reason, _, _ in moves:
                 if reason == "rollback":
                     pointed.pop()
                 elif not pointed or pointed[-1] != number:
                     pointed.append(number)
-            if pointed and len(pointed) > 1:
-                _move(connection, name, label, pointed[-2], "rollback", by)
-        if not pointed:
-            raise self._missing(Reference(name, label=label))
-        if len(pointed) == 1:
-            raise TemplateError(
-                f"{name}@{label} has pointed at version {pointed[0]} alone: there is nothing to "
-                "go back to"
-            )
-        return self._last(name, label)
+            if len(pointed) == 1:
+                raise TemplateError(
+                    f"{name}@{label} points at version {pointed[0]}, and at none before it: "
+                    "there is nothing to go back to"
+                )
+            return _move(connection, name, label, pointed[-2], "rollback", by)
 
     # -- parts -----------------------------------------------------------------------------------
 
@@ -227,9 +237,6 @@ class TemplateVersions:
             if schema_number(connection) < SCHEMA:
                 return []
             return list(connection.execute(query).all())
-
-    def _last(self, name: str, label: str) -> LabelMove:
-        return [move for move in self.moves(name) if move.label == label][-1]
 
     def _missing(self, reference: Reference) -> TemplateNotFoundError:
         labels = self.labels(reference.name)
@@ -244,6 +251,12 @@ class TemplateVersions:
             return TemplateNotFoundError(f"no version {reference}; {there}")
         known = (f"{label} (version {number})" for label, number in sorted(labels.items()))
         return TemplateNotFoundError(f"no label {reference}; there are: {', '.join(known)}")
+
+
+def contents_of(static: Sequence[Example]) -> dict[str, str]:
+    """Write static examples as a file, a line each."""
+    lines = [json.dumps(each.to_dict(), ensure_ascii=False) + "\n" for each in static]
+    return {STATIC: "".join(lines)} if lines else {}
 
 
 def check_movable(label: str) -> None:
@@ -269,12 +282,30 @@ def _version(row: Sequence[Any]) -> Version:
     return Version(name, number, hash, files, examples, tuple(problems), at, by, message)
 
 
+def _added(connection: Connection, draft: Draft, message: str, by: str) -> Version:
+    mine = (template_versions.c.name == draft.name, template_versions.c.hash == draft.hash)
+    newest = template_versions.c.number.desc()
+    for found in connection.execute(_VERSION.where(*mine).order_by(newest)):
+        if (version := _version(found)).static == tuple(draft.static):
+            return version
+    last = select(func.max(template_versions.c.number)).where(mine[0])
+    row = {
+        "name": draft.name, "number": (connection.scalar(last) or 0) + 1, "hash": draft.hash,
+        "files": dict(draft.files), "static": [example.to_dict() for example in draft.static],
+        "problems": list(draft.problems), "at": now(), "by": by, "message": message,
+    }  # fmt: skip
+    connection.execute(insert(template_versions).values(row))
+    return replace(_version(list(row.values())), is_new=True)
+
+
 def _move(
     connection: Connection, name: str, label: str, number: int, reason: Reason, by: str | None
-) -> None:
+) -> LabelMove:
     mine = (template_labels.c.name == name, template_labels.c.label == label)
     newest = select(template_labels.c.number).where(*mine).order_by(template_labels.c.key.desc())
-    if connection.scalar(newest.limit(1)) == number:
-        return  # it points there
-    row = {"name": name, "label": label, "number": number, "reason": reason, "at": now()}
-    connection.execute(insert(template_labels).values(**row, by=by or author()))
+    before = connection.scalar(newest.limit(1))
+    moved = LabelMove(name, label, number, before, reason, now(), by or author())
+    if before != number:  # else it points there
+        row = {key: value for key, value in vars(moved).items() if key != "before"}
+        connection.execute(insert(template_labels).values(**row))
+    return moved
