@@ -11,10 +11,11 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
+from types import NoneType
 from typing import Any
 
-from promptlib.errors import ReplayError
-from promptlib.text import canonical_json
+from promptlib.errors import ExampleError, ReplayError
+from promptlib.text import canonical_json, kind_of
 from promptlib.version import __version__
 
 SEAL = "hash"
@@ -23,11 +24,14 @@ SEAL = "hash"
 PRIVATE = ("inputs", "history")
 """What is left out on request, and by which hash it is known then."""
 
-NEEDED = (
-    "template", "inputs", "history", "cuts", "kept_turns", "sections", "store", "static_store",
-    "candidate_labels", "examples", "static_examples", "as_message", "tools", "model", "reserve",
-    "tokens", "result",
-)  # fmt: skip
+NEEDED: Mapping[str, tuple[type, ...]] = {
+    "template": (dict,), "inputs": (dict, NoneType), "history": (list, NoneType), "cuts": (dict,),
+    "kept_turns": (int,), "sections": (dict,), "store": (dict, NoneType),
+    "static_store": (dict, NoneType), "candidate_labels": (list,), "examples": (list,),
+    "static_examples": (list,), "as_message": (bool,), "tools": (list,), "model": (str, NoneType),
+    "reserve": (int,), "tokens": (int,), "result": (str,), "stable_prefix": (dict, NoneType),
+}  # fmt: skip
+"""What replay reads, and of which kind it is."""
 
 
 def seal(facts: Mapping[str, Any], *, inputs: bool = True) -> dict[str, Any]:
@@ -47,18 +51,26 @@ def unsealed(manifest: Any) -> dict[str, Any]:
     if not isinstance(manifest, Mapping) or SEAL not in manifest:
         raise ReplayError("this isn't a manifest: it has no hash")
     facts = {name: value for name, value in manifest.items() if name != SEAL}
-    if data_hash(facts) != manifest[SEAL]:
+    try:
+        seal = data_hash(facts)
+    except ExampleError as error:
+        raise ReplayError(f"this isn't a manifest: {error}") from None
+    if seal != manifest[SEAL]:
         raise ReplayError(
             "the manifest was edited: its hash doesn't match what it says; take it as it was made"
         )
     if missing := [name for name in NEEDED if name not in facts]:
         raise ReplayError(f"the manifest lacks {', '.join(missing)}: it is of another promptlib")
+    for name, kinds in NEEDED.items():
+        if not isinstance(facts[name], kinds):
+            raise ReplayError(f"the manifest's {name} can't be {kind_of(facts[name])}")
     return facts
 
 
 def data_hash(value: Any) -> str:
     """Hash plain data; 32 hex digits."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:32]
+    text = canonical_json(value).encode(errors="surrogatepass")  # what isn't text is refused later
+    return hashlib.sha256(text).hexdigest()[:32]
 
 
 def result_hash(text: str, messages: Sequence[Mapping[str, Any]] | None) -> str:

@@ -186,7 +186,7 @@ def message_text(message: Mapping[str, Any]) -> str:
     texts += [
         f"{call['function']['name']}({call['function']['arguments']})"
         for call in message.get("tool_calls", ())
-        if "function" in call
+        if call.get("type", "function") == "function"
     ]
     return "\n".join(texts)
 

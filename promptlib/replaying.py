@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from promptlib.errors import ExampleError, InputsError, ReplayError, TemplateError
+from promptlib.errors import ExampleError, InputsError, PromptlibError, ReplayError, TemplateError
 from promptlib.example import Example
 from promptlib.manifest import data_hash, result_hash, unsealed, versions
 from promptlib.message import read_history, turns_of
@@ -56,8 +56,13 @@ def replay_prompt(
     """
     try:
         return _replayed(registry, database, unsealed(manifest), inputs, history)
-    except (KeyError, TypeError, AttributeError) as error:  # sealed, and yet of another shape
+    except _ODD as error:  # sealed, and yet of another shape
+        if isinstance(error, PromptlibError):
+            raise
         raise ReplayError(f"this isn't a manifest as promptlib makes them: {error!r}") from None
+
+
+_ODD = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)
 
 
 def _replayed(
@@ -104,7 +109,9 @@ def manifest_template(registry: TemplateRegistry, manifest: Mapping[str, Any]) -
     """
     try:
         return _template(registry, unsealed(manifest)["template"])
-    except (KeyError, TypeError, AttributeError) as error:
+    except _ODD as error:
+        if isinstance(error, PromptlibError):
+            raise
         raise ReplayError(f"this isn't a manifest as promptlib makes them: {error!r}") from None
 
 

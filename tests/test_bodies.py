@@ -189,6 +189,20 @@ def test_anthropic_wants_tools_beside_calls_and_images_that_it_knows() -> None:
                 anthropic_body(request)
 
 
+@pytest.mark.parametrize("call", [
+    {"id": "c1", "type": "custom", "function": {}}, {"id": "c1", "type": "custom"},
+    {"id": "c1", "type": "custom", "function": None},
+])  # fmt: skip
+def test_calls_of_other_kinds_are_refused(project: Project, call: dict[str, Any]) -> None:
+    talk = read_messages(
+        [USER, {"role": "assistant", "content": None, "tool_calls": [call]}, RESULT]
+    )
+    openai_body(Request(talk))
+    for make in (anthropic_body, gemini_request):
+        with pytest.raises(ProviderError, match="functions alone"):
+            make(Request(talk, [TOOL]))
+
+
 def test_a_result_that_is_no_json_is_text() -> None:
     talk = [USER, calling("{}"), {**RESULT, "content": "NaN"}]
     (part,) = gemini_request(Request(talk, [TOOL]))["contents"][2]["parts"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -165,6 +166,13 @@ BAD = {
     "x.json": ('{"lc": 1, "type": "constructor", "kwargs": {}}', "no template in it"),
     "y.yaml": ("a: &a [x]\ntemplate: x\npartial_variables: {b: *a}", "not YAML"),
     "z.prompty": ("---\na: &a [x]\nb: *a\n---\nsystem:\nx", "isn't YAML"),
+    "aa.json": ('{"template": "x", "input_variables": 5}', "isn't as its format says"),
+    "ab.json": ('{"template_path": "\\u0000"}', "isn't as its format says"),
+    "ac.prompty": ("---\na: 2020-99-99\n---\nsystem:\nx", "isn't YAML"),
+    "ad.prompty": ("---\na: " + "9" * 5000 + "\n---\nsystem:\nx", "isn't YAML"),
+    "ae.prompty": ("---\n" + "[" * 5000 + "\n---\nsystem:\nx", "isn't YAML"),
+    "af.prompty": ("---\ninputs: {x: {type: []}}\n---\nsystem:\nx", "isn't as its format says"),
+    "ag.prompty": ("---\n---\nsystem:\n" + "{% if a %}" * 3000, "nested too deeply"),
     "v.json": ('{"_type": "few_shot", "example_prompt_path": "../x.json"}', "outside its folder"),
     "w.json": ('{"_type": "few_shot", "example_prompt_path": 5}', "must be text"),
     "t.yaml": ("a: [", "not YAML"),
@@ -202,6 +210,34 @@ def test_import_makes_a_template_and_a_store_that_build(project: Project) -> Non
     with pytest.raises(TemplateError, match="outside"):
         project.import_template(FOREIGN / "joke.json", name="../joke")
     assert not (project.registry.folder / "other.j2").exists()
+
+
+@pytest.mark.parametrize("body", [" " * 60_000 + "x", "{%" * 30_000, "{{" * 30_000, "{#" * 30_000])
+def test_a_long_file_takes_no_long_time(tmp_path: Path, body: str) -> None:
+    import time
+
+    file = tmp_path / "long.prompty"
+    file.write_text(body)
+    start = time.process_time()
+    with contextlib.suppress(TemplateError):
+        convert_file(file)
+    assert time.process_time() - start < 5  # it was minutes
+
+
+def test_what_fails_late_has_changed_nothing(project: Project, tmp_path: Path) -> None:
+    made = project.import_template(FOREIGN / "sums.json", name="few")
+    assert made.store_file is not None
+    before = made.store_file.read_bytes(), made.file.read_bytes()
+    bad = {
+        "_type": "few_shot", "input_variables": ["q"], "prefix": "bad \ud800", "suffix": "{q}",
+        "example_prompt": {"template": "{a} {b}"}, "examples": [{"a": "new", "b": "2"}],
+    }  # fmt: skip
+    (tmp_path / "half.json").write_text(json.dumps(bad))
+    with pytest.raises(TemplateError, match=r"half\.json: its text contains a lone surrogate"):
+        project.import_template(tmp_path / "half.json", name="few", replace=True)
+    assert (made.store_file.read_bytes(), made.file.read_bytes()) == before
+    with pytest.raises(TemplateError, match="too long for a file"):
+        project.import_template(FOREIGN / "joke.json", name="x" * 300)
 
 
 def test_the_command_names_what_is_left_out(project: Project) -> None:

@@ -271,6 +271,11 @@ def test_a_manifest_that_was_edited_is_refused(project: Project, change: Any, re
         project.replay(change(manifest))
 
 
+def test_a_manifest_with_half_a_character_is_refused(project: Project) -> None:
+    with pytest.raises(ReplayError):
+        project.replay({"a": "\ud800", "hash": "x"})
+
+
 def test_a_manifest_of_fewer_keys_is_refused(project: Project) -> None:
     from promptlib.manifest import seal
 
@@ -278,7 +283,13 @@ def test_a_manifest_of_fewer_keys_is_refused(project: Project) -> None:
     del facts["sections"]
     with pytest.raises(ReplayError, match="lacks sections"):
         project.replay(seal(facts))
-    for odd in ({"template": "text"}, {"inputs": 3}, {"examples": {"a": 1}}, {"sections": []}):
+    odd_ones: list[dict[str, Any]] = [
+        {"template": "text"}, {"template": {}}, {"inputs": 3}, {"examples": {"a": 1}},
+        {"examples": [1]}, {"sections": []}, {"sections": {}}, {"tokens": "x"}, {"tools": "x"},
+        {"store": {"uid": 10**30, "name": "x"}}, {"cuts": {"query": "x"}}, {"kept_turns": None},
+        {"template": {"name": 5, "version": 1, "hash": "x"}}, {"history": [[1]]},
+    ]  # fmt: skip
+    for odd in odd_ones:
         with pytest.raises(ReplayError):
             project.replay(seal({**project.build(ROUTE, "I lost my card").settings, **odd}))
 

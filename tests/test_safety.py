@@ -34,6 +34,7 @@ def registry(tmp_path: Path) -> TemplateRegistry:
     (tmp_path / "secret.j2").write_text("the secret")
     (folder / "link.j2").symlink_to(tmp_path / "secret.j2")
     (folder / "linked").symlink_to(tmp_path)
+    (folder / "circle.j2").symlink_to(folder / "circle.j2")
     return TemplateRegistry(folder, Database("sqlite:///none.db", root=tmp_path))
 
 
@@ -60,6 +61,15 @@ def test_no_expression_eats_the_memory(registry: TemplateRegistry, body: str) ->
     with pytest.raises(TemplateError):
         rendered(registry, "---\ninputs: {query: {}}\n---\n" + body)
     assert time.process_time() - start < 10  # what isn't stopped takes minutes, or all memory
+
+
+@pytest.mark.parametrize("body", ATTACKS["odd"])
+def test_whatever_a_body_does_wrong_is_an_error_of_the_template(
+    registry: TemplateRegistry, body: str
+) -> None:
+    with pytest.raises(TemplateError) as caught:
+        rendered(registry, "---\ninputs: {query: {}}\n---\n" + body)
+    assert " at 0x" not in str(caught.value)
 
 
 @pytest.mark.parametrize("front", ATTACKS["front_matter"])
@@ -215,7 +225,7 @@ def test_what_data_is_joined_to_is_looked_at_again(
 def test_refusing_says_where_and_looks_at_what_is_shown_alone(
     project: Project, write_template: Any
 ) -> None:
-    head = "---\nspecial_tokens: refuse\nexamples: {store: tickets, k: 1}\nbudget: {tokens: 12}\n"
+    head = "---\nspecial_tokens: refuse\nexamples: {store: tickets, k: 1}\nbudget: {tokens: 20}\n"
     body = "---\n{% for e in examples %}{{ e.input }}{% endfor %}{{ query }}"
     name = write_template(head + body)
     store = project.store("tickets")

@@ -181,7 +181,8 @@ def test_references_are_read_or_refused(name: str, version: int | None) -> None:
     except TemplateError:
         assert "@" in name
         return
-    assert str(reference) == text.replace(f"@{version}", f"@{reference.number}")
+    assert parse_reference(str(reference)) == reference
+    assert reference.number == version or "@" in name
 
 
 def test_a_bare_name_means_the_label_of_the_environment(
@@ -252,6 +253,35 @@ def test_a_label_is_served_on_when_the_file_is_away(root: Path) -> None:
         away.rename(project.database.path)
         with pytest.raises(TemplateNotFoundError, match="no label"):
             project.registry.get(f"{ROUTE}@staging")
+
+
+def test_what_is_written_is_found_at_its_place(root: Path) -> None:
+    with promptlib.open(root) as project:
+        project.registry.publish(ROUTE)
+        away = project.database.path.with_suffix(".away")
+        project.database.path.rename(away)
+        with pytest.raises(StoreError, match="is gone"):
+            project.registry.label(f"{ROUTE}@1", "production")
+        shutil.copy(away, project.database.path)
+        project.registry.label(f"{ROUTE}@1", "production")
+    with promptlib.open(root) as other:
+        assert other.registry.versions.labels(ROUTE)["production"] == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("files", "{}"), ("files", "not json"), ("static", "[{}]")]
+)
+def test_a_damaged_version_is_named(project: Project, column: str, value: str) -> None:
+    from sqlalchemy import text
+
+    project.registry.publish(ROUTE)
+    with project.database.write() as connection:
+        connection.execute(
+            text(f"UPDATE template_versions SET {column} = :value"), {"value": value}
+        )
+    for arguments in (["show", f"{ROUTE}@1"], ["history", ROUTE], ["diff", f"{ROUTE}@1"]):
+        result = run(project, *arguments)
+        assert result.exit_code == 1 and "damaged" in result.stderr, result.output
 
 
 def test_all_are_published_or_none(project: Project, write_template: Callable[..., str]) -> None:

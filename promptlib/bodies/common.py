@@ -9,6 +9,7 @@ from typing import Any
 
 from promptlib.errors import ExampleError, ProviderError
 from promptlib.message import check_calls
+from promptlib.text import lone_surrogate
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def function_of(tool: Mapping[str, Any], provider: str) -> Mapping[str, Any]:
 def arguments_of(call: Mapping[str, Any], provider: str) -> Mapping[str, Any]:
     """Read the arguments of a call as an object; raises ProviderError."""
     function = call.get("function")
-    if not isinstance(function, Mapping):
+    if call.get("type", "function") != "function" or not isinstance(function, Mapping):
         raise ProviderError(f"{provider} takes calls of functions alone, not {call.get('type')!r}")
     try:
         arguments = plain_json(function["arguments"] or "{}")
@@ -86,7 +87,10 @@ def plain_json(text: str) -> Any:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
-    return json.loads(text, parse_constant=refuse)
+    value = json.loads(text, parse_constant=refuse)
+    if problem := lone_surrogate(json.dumps(value, ensure_ascii=False)):
+        raise ValueError(problem)
+    return value
 
 
 def image_of(part: Mapping[str, Any], provider: str) -> tuple[str, str | None]:

@@ -32,9 +32,9 @@ def gemini_request(request: Request) -> dict[str, Any]:
     contents: list[dict[str, Any]] = []
     names: dict[str, str] = {}  # of the functions that were called, by call
     for message in request.turns:
-        names |= {
-            c["id"]: c["function"]["name"] for c in message.get("tool_calls", ()) if "function" in c
-        }
+        for call in message.get("tool_calls", ()):
+            if call.get("type", "function") == "function":
+                names[call["id"]] = call["function"]["name"]
         role = "model" if message["role"] == "assistant" else "user"
         parts = list(_parts(message, names))
         if not parts:

@@ -7,7 +7,7 @@ from pathlib import Path
 from promptlib.converting.converted import Converted
 from promptlib.converting.langchain import convert_langchain
 from promptlib.converting.prompty import convert_prompty
-from promptlib.errors import TemplateError
+from promptlib.errors import PromptlibError, TemplateError
 
 READERS = {
     ".prompty": convert_prompty, ".json": convert_langchain, ".yaml": convert_langchain,
@@ -23,4 +23,11 @@ def convert_file(path: Path) -> Converted:
             f"{path}: can't tell whose file this is; Prompty's end in .prompty, LangChain's in "
             ".json, .yaml or .yml"
         )
-    return reader(path)
+    try:
+        return reader(path)
+    except RecursionError:
+        raise TemplateError(f"{path}: it is nested too deeply") from None
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        if isinstance(error, PromptlibError):
+            raise
+        raise TemplateError(f"{path}: it isn't as its format says: {error}") from None

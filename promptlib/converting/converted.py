@@ -24,6 +24,7 @@ class Converted:
     """A template made from another tool's prompt."""
 
     name: str
+    path: Path
     front: Mapping[str, Any]
     body: str
     examples: Sequence[Example] = ()

@@ -71,7 +71,9 @@ def convert_langchain(path: Path) -> Converted:
         {key: value for key, value in config.items() if value not in (None, {}, [])},
         (*always, *known, "validate_template"),
     )
-    return Converted(template_name(path.stem), made, body, examples, tuple(left.said), tuple(notes))
+    return Converted(
+        template_name(path.stem), path, made, body, examples, tuple(left.said), tuple(notes)
+    )
 
 
 def _few_shot(config: Mapping[str, Any], path: Path) -> tuple[str, list[Example], list[str]]:

@@ -70,7 +70,9 @@ def convert_prompty(path: Path) -> Converted:
         left.add(f"the image {image}", "it is text now")
     said = front.get("name")
     name = said if isinstance(said, str) else path.stem
-    return Converted(template_name(name), made, text, left_out=tuple(left.said), notes=tuple(notes))
+    return Converted(
+        template_name(name), path, made, text, left_out=tuple(left.said), notes=tuple(notes)
+    )
 
 
 def _split(path: Path, source: str) -> tuple[dict[str, Any], str]:

@@ -10,16 +10,17 @@ from promptlib.converting.converted import Leftovers
 from promptlib.errors import TemplateError
 
 ROLE = re.compile(
-    r"^[ \t]*#?[ \t]*(system|developer|user|assistant|tool|function)[ \t]*(\[[^\]\n]*\])?[ \t]*:"
+    r"^[ \t]*+#?[ \t]*+(system|developer|user|assistant|tool|function)[ \t]*(\[[^\]\n]*\])?[ \t]*:"
     r"[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 """A role line, by section 2.10 of Prompty's specification."""
 
-_PIECES = re.compile(
-    r"(\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}|\{#.*?#\}|\{\{.*?\}\}|\{%.*?%\})", re.DOTALL
-)
-_COMPUTED = re.compile(r"^[ \t]*#?[ \t]*\{\{.*?\}\}[ \t]*:[ \t]*$", re.MULTILINE)
+_RAW = re.compile(r"\{%-?\s*raw\s*-?%\}")
+_END_OF_RAW = re.compile(r"\{%-?\s*endraw\s*-?%\}")
+_CLOSERS = {"{{": "}}", "{%": "%}", "{#": "#}"}
+
+_COMPUTED = re.compile(r"^[ \t]*+#?[ \t]*+\{\{[^{}\n]*\}\}[ \t]*+:[ \t]*+$", re.MULTILINE)
 """A role line whose role is an expression."""
 
 _CONVERSATION = re.compile(
@@ -69,12 +70,33 @@ def with_messages(body: str, thread: str | None, left: Leftovers) -> tuple[str, 
     conversation, where the body prints one. Returns the new body, and the names of inputs that it
     shows as conversations. Raises TemplateError for tags that don't match.
     """
-    nodes, rest = _tree(_PIECES.split(body), None)
+    nodes, rest = _tree(list(_pieces(body)), None)
     if rest:
         raise TemplateError(f"the tag {rest[0].strip()} closes nothing")
     messages = _Messages(thread, left)
     made = "".join(messages.convert(nodes, LEADING)).strip("\n") + "\n"
     return made, messages.conversations
+
+
+def _pieces(body: str) -> Iterator[str]:
+    """Cut a body into text, tags, expressions and comments; what is raw is one piece."""
+    done = at = 0
+    while (at := body.find("{", at)) >= 0:
+        closer = _CLOSERS.get(body[at : at + 2])
+        end = body.find(closer, at + 2) if closer is not None else -1
+        if end < 0:
+            if closer is not None and body.find(closer) < 0:
+                break  # no such closer anywhere: the rest is text
+            at += 1
+            continue
+        end += 2
+        if _RAW.fullmatch(body, at, end):
+            closing = _END_OF_RAW.search(body, end)
+            end = closing.end() if closing else len(body)
+        yield body[done:at]
+        yield body[at:end]
+        done = at = end
+    yield body[done:]
 
 
 def _tree(pieces: list[str], ends: str | None) -> tuple[_Nodes, list[str]]:
@@ -90,6 +112,8 @@ def _tree(pieces: list[str], ends: str | None) -> tuple[_Nodes, list[str]]:
             return nodes, pieces
         pieces = pieces[1:]
         is_line = word == "set" and "=" in piece
+        if not piece:
+            continue
         if word not in (*_CLOSED, "set") or is_line:
             nodes.append(piece)
             continue
@@ -182,10 +206,8 @@ class _Messages:
             self.left.add(
                 f"the role line {line.strip()!r}", "a role can't be computed: it is text now"
             )
-        if (
-            role in (None, LEADING)
-            and not re.sub(r"\{[#%].*?[#%]\}", "", text, flags=re.DOTALL).strip()
-        ):
+        is_tags = all(not p.strip() or p.startswith(("{%", "{#")) for p in _pieces(text))
+        if role in (None, LEADING) and is_tags:
             yield f"{text}\n"  # tags and comments alone
             return
         if role == LEADING:

@@ -38,6 +38,7 @@ class Database(ForkAware):
         self.path = _sqlite_path(url, Path(root))
         self._read_only = read_only
         self._engine: Engine | None = None
+        self._opened: int | None = None  # the number of the file
         self._renew()
         super().__init__()
 
@@ -53,6 +54,11 @@ class Database(ForkAware):
     def exists(self) -> bool:
         """Whether there is anything to read yet."""
         return self.path.is_file()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file was there, and isn't any more."""
+        return self._opened is not None and not self.exists
 
     @property
     def read_only(self) -> bool:
@@ -76,6 +82,7 @@ class Database(ForkAware):
         """One transaction that holds the write lock from its start; all of it happens or none."""
         if self.read_only:
             raise ReadOnlyError(f"{self.path} is read-only: nothing was written")
+        self._check_place()
         engine = self._connected().execution_options(writes=True)
         with unforked(), self._errors(), engine.begin() as connection:
             yield connection
@@ -108,6 +115,18 @@ class Database(ForkAware):
             self._engine.dispose()
             self._engine = None
 
+    def _check_place(self) -> None:
+        """Open the file anew if another one is in its place: what is written must be found there.
+
+        Raises StoreError when it is gone.
+        """
+        if self._engine is None or self._opened is None:
+            return
+        if self.is_gone:
+            raise StoreError(f"{self.path} is gone: nothing was written")
+        if self.path.stat().st_ino != self._opened:
+            self.close()
+
     def _connected(self) -> Engine:
         if self._engine is None:
             with self._lock:
@@ -136,6 +155,7 @@ class Database(ForkAware):
             if found < NEWEST and not read_only:
                 with engine.execution_options(writes=True).begin() as connection:
                     migrate(connection)
+        self._opened = self.path.stat().st_ino if self.exists else None
         return engine
 
     @contextmanager

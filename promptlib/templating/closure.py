@@ -52,6 +52,11 @@ def compile_template(name: str, read: Read) -> Template:
         free = set(reads) - set(SCOPE) - set(environment.globals)
         inputs = {input: InputSpec(type=None) for input in sorted(free)}
     _check_inputs(main.where, front, inputs)
+    try:
+        compiled = environment.get_template(name)
+    except (SyntaxError, RecursionError, MemoryError, ValueError) as error:
+        reason = getattr(error, "msg", None) or str(error) or "it is nested too deeply"
+        raise TemplateSyntaxError(f"{main.where}: it can't be compiled: {reason}") from None
     return Template(
         name=name,
         front=front,
@@ -62,7 +67,7 @@ def compile_template(name: str, read: Read) -> Template:
         sections=in_order([found for file in files.values() for found in file.sections]),
         files={included: file.source for included, file in files.items()},
         where=main.where,
-        compiled=environment.get_template(name),
+        compiled=compiled,
         offsets={file.where: file.parts.offset for file in files.values()},
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from promptlib.errors import TemplateError, TemplateNotFoundError, did_you_mean
 from promptlib.templating.naming import SUFFIX
+from promptlib.text import lone_surrogate
 
 
 class TemplateFolder:
@@ -28,6 +29,8 @@ class TemplateFolder:
 
     def file(self, name: str) -> Path:
         """Say where a template's file is, or would be; raises TemplateError for a bad name."""
+        if problem := lone_surrogate(name):
+            raise TemplateError(f"a template's name {problem}")
         if "@" in name:
             raise TemplateError(f"template {name!r} would be a published version: it has no file")
         pure = PurePosixPath(name.removesuffix(SUFFIX))
@@ -51,6 +54,8 @@ class TemplateFolder:
             raise TemplateError(f"{path}: not UTF-8 (byte {error.start})") from None
         except OSError as error:
             raise TemplateError(f"can't read {path}: {error.strerror}") from None
+        except RuntimeError:  # of links, before Python 3.13
+            raise TemplateError(f"can't read {path}: links go in a circle") from None
 
     def stamps(self, names: Iterable[str]) -> tuple[Any, ...]:
         """Say by time, size and number which states files are in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 from promptlib.errors import TemplateSyntaxError
 from promptlib.templating.inputs import InputSpec
 from promptlib.templating.specials import Neutralise
+from promptlib.text import lone_surrogate
 from promptlib.validation import Strict, problem_text
 
 
 class StaticSpec(Strict):
     """Examples that stand in every prompt: chosen once, for the store as a whole."""
 
-    k: PositiveInt = 4
+    k: Annotated[int, Field(ge=1, le=1000)] = 4
     strategy: Literal["diverse", "random"] = "diverse"
     seed: NonNegativeInt = 0
 
@@ -166,6 +168,8 @@ def split_template(source: str, where: str) -> Parts:
     except (yaml.YAMLError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise TemplateSyntaxError(f"{where}:1: not YAML: {reason}") from None
+    if problem := lone_surrogate(json.dumps(values, ensure_ascii=False, default=str)):
+        raise TemplateSyntaxError(f"{where}:2: the front matter {problem}")
     if values is not None and not isinstance(values, Mapping):
         raise TemplateSyntaxError(f"{where}:2: the front matter must be `key: value` lines")
     try:

@@ -7,7 +7,7 @@ loop turns beyond its own length.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from functools import wraps
 from itertools import islice
 from typing import Any
@@ -22,16 +22,28 @@ MOST_BITS = 10_000
 """Of a whole number."""
 
 MOST_DIGITS = 100
-"""Behind the point, to round to; or to indent JSON by."""
+"""Behind the point, to round to."""
+
+DEEPEST_INDENT = 8
+"""Of JSON."""
+
+MOST_LINES = 100_000
+"""That a text is wrapped to."""
 
 _NUMBERS = re.compile(r"\d+|\*")
 
+_FLAGS = re.compile(r"[#0\- +]*[\d.*]*")
 
-def check_operation(operator: str, left: Any, right: Any) -> None:
-    """Raise TemplateError for an operation whose result would be too large."""
-    check = _OPERATIONS.get(operator)
-    if check is not None:
-        check(left, right)
+
+def check_operation(operator: str, left: Any, right: Any) -> Any:
+    """Raise TemplateError for an operation whose result would be too large.
+
+    Returns the right side to apply it to.
+    """
+    if operator == "%":
+        return _percent(left, right)
+    _OPERATIONS[operator](left, right)
+    return right
 
 
 def check_call(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -56,8 +68,9 @@ def check_call(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
         check_replacing(owner, args[0], args[1])
     elif name == "join" and args:
         check_size(sum(map(_length, args[0])) + len(owner) * len(args[0]))
-    elif name == "translate" and args and isinstance(args[0], Mapping):
-        check_size(len(owner) * max(map(_length, args[0].values()), default=1))
+    elif name == "translate" and args and isinstance(args[0], Mapping | list | tuple):
+        table = args[0].values() if isinstance(args[0], Mapping) else args[0]
+        check_size(len(owner) * max(map(_length, table), default=1))
     return args
 
 
@@ -66,18 +79,45 @@ def check_replacing(text: Any, old: Any, new: Any) -> None:
     check_size(len(text) + text.count(old) * len(new))
 
 
-def check_percent(text: str, values: Any) -> None:
-    """Raise TemplateError for a %-format whose widths and values would make too long a text."""
-    star = values if isinstance(values, tuple) else (values,)
+def check_percent(text: str, values: Any) -> Any:
+    """Raise TemplateError for a %-format whose widths and values would make too long a text.
+
+    Returns the values as they are to be printed.
+    """
     if isinstance(values, Mapping):
+        values = {key: _printable(value) for key, value in values.items()}
         star = tuple(values.values())
+    elif isinstance(values, tuple):
+        values = star = tuple(map(_printable, values))
+    else:
+        values = _printable(values)
+        star = (values,)
     size = float(len(text))
-    for spec in re.findall(r"%(?:\([^)]*\))?[#0\- +]*([\d.*]*)", text):
+    for spec in _specs(text):
         size += sum(map(_length, star))
         for number in _NUMBERS.findall(spec):
             given = sum(value for value in star if _is_int(value) and value > 0)
             size += given if number == "*" else float(number)
     check_size(size)
+    return values
+
+
+def _specs(text: str) -> Iterator[str]:
+    """List flags, width and precision of each conversion of a %-format."""
+    at = 0
+    while (at := text.find("%", at) + 1) > 0:
+        depth = 0
+        while at < len(text) and (depth or text[at] == "("):  # a key may hold parentheses
+            depth += {"(": 1, ")": -1}.get(text[at], 0)
+            at += 1
+        found = _FLAGS.match(text, at)
+        yield found[0] if found else ""
+        at = found.end() + 1 if found else at + 1
+
+
+def _printable(value: Any) -> Any:
+    """Give a value as data prints, unless it is a number or text."""
+    return value if isinstance(value, str | int | float) else str(printed(value))
 
 
 class BoundedFormatter(SandboxedFormatter):
@@ -95,8 +135,14 @@ class BoundedFormatter(SandboxedFormatter):
         check_size(self.size)
         if not format_spec:
             return str(printed(value))
+        if not isinstance(value, str | int | float):
+            printed(value)  # what can't be printed can't be formatted
         formatted: str = super().format_field(value, format_spec)
         return formatted
+
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        """Convert as data prints: no repr of Python's."""
+        return value if conversion is None else str(printed(value))
 
 
 def bounded_format(environment: SandboxedEnvironment, method: Any) -> Callable[..., str]:
@@ -113,20 +159,22 @@ def bounded_format(environment: SandboxedEnvironment, method: Any) -> Callable[.
 
 
 def guarded_filters(filters: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
-    """Wrap those of Jinja's filters that can make much out of little."""
+    """Wrap Jinja's filters: none takes a function for data, none makes much out of little."""
 
-    def guard(name: str, check: Callable[..., None]) -> Callable[..., Any]:
-        plain = filters[name]
+    def guard(plain: Callable[..., Any], check: Callable[..., None] | None) -> Callable[..., Any]:
+        passed = 1 if hasattr(plain, "jinja_pass_arg") else 0
 
         @wraps(plain)  # keeps Jinja's marks of what else a filter is passed
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            passed = 1 if hasattr(plain, "jinja_pass_arg") else 0
-            check(*args[passed:], **kwargs)
+            if len(args) > passed and callable(args[passed]):
+                printed(args[passed])
+            if check is not None:
+                check(*args[passed:], **kwargs)
             return plain(*args, **kwargs)
 
         return guarded
 
-    return {name: guard(name, check) for name, check in _FILTERS.items()}
+    return {name: guard(plain, _FILTERS.get(name)) for name, plain in filters.items()}
 
 
 def _of_numbers(value: Any, *args: Any, **kwargs: Any) -> None:
@@ -146,7 +194,7 @@ def _of_replacing(value: Any, old: Any = "", new: Any = "", count: Any = None) -
 
 
 def _of_indent(value: Any, width: Any = 4, *args: Any, **kwargs: Any) -> None:
-    lines = str(value).count("\n") + 1
+    lines = len(str(value).splitlines()) + 1
     check_size(len(str(value)) + lines * (len(width) if isinstance(width, str) else width))
 
 
@@ -154,7 +202,9 @@ def _of_wrapping(
     value: Any, width: Any = 79, break_long_words: Any = True, wrapstring: Any = None, *rest: Any
 ) -> None:
     text = str(value)
-    lines = len(text) / max(1, width if _is_int(width) else 1) + text.count("\n") + 1
+    lines = len(text) / max(1, width if _is_int(width) else 1) + len(text.splitlines()) + 1
+    if lines > MOST_LINES:
+        raise TemplateError(f"a text can't be wrapped to more than {MOST_LINES:,} lines")
     check_size(len(text) + lines * len(wrapstring or ""))
 
 
@@ -169,20 +219,28 @@ def _of_links(value: Any, *args: Any, **kwargs: Any) -> None:
 
 
 def _of_format(value: Any, *args: Any, **kwargs: Any) -> None:
-    check_percent(str(value), tuple(kwargs.values()) if kwargs else args)
+    check_percent(str(value), kwargs or args)
+    for given in (*args, *kwargs.values()):
+        if not isinstance(given, str | int | float):
+            raise TemplateError("the filter format takes texts and numbers alone")
+
+
+def _of_int(value: Any, *args: Any, **kwargs: Any) -> None:
+    if isinstance(value, str | bytes):
+        _check_bits(4 * len(value))
 
 
 def _of_tojson(value: Any, indent: Any = None) -> None:
     check_data(value)
-    if _is_int(indent) and indent > MOST_DIGITS:
-        raise TemplateError(f"can't indent by {indent}: {MOST_DIGITS} is the most")
+    if indent is not None and not (_is_int(indent) and indent <= DEEPEST_INDENT):
+        raise TemplateError(f"JSON is indented by a number, {DEEPEST_INDENT} at most")
 
 
 _FILTERS: Mapping[str, Callable[..., None]] = {
     "center": _of_numbers, "batch": _of_numbers, "slice": _of_numbers, "indent": _of_indent,
     "round": _of_digits, "replace": _of_replacing, "format": _of_format, "tojson": _of_tojson,
     "wordwrap": _of_wrapping, "e": _of_escaping, "escape": _of_escaping,
-    "forceescape": _of_escaping, "urlize": _of_links,
+    "forceescape": _of_escaping, "urlize": _of_links, "int": _of_int,
 }  # fmt: skip
 
 
@@ -204,14 +262,13 @@ def _plus(left: Any, right: Any) -> None:
         check_size(len(left) + len(right))
 
 
-def _percent(left: Any, right: Any) -> None:
-    if isinstance(left, str):
-        check_percent(left, right)
+def _percent(left: Any, right: Any) -> Any:
+    return check_percent(left, right) if isinstance(left, str) else right
 
 
-_OPERATIONS = {"*": _times, "**": _power, "+": _plus, "%": _percent}
+_OPERATIONS = {"*": _times, "**": _power, "+": _plus}
 
-OPERATORS = frozenset(_OPERATIONS)
+OPERATORS = frozenset([*_OPERATIONS, "%"])
 """The operators that are looked at before they are applied."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from promptlib.errors import StoreError, TemplateError, TemplateNotFoundError
+from promptlib.errors import StoreError, TemplateError
 from promptlib.store.database import Database
 from promptlib.templating.closure import compile_template, read_from
 from promptlib.templating.comparing import compare_files
@@ -101,9 +101,8 @@ class TemplateRegistry:
             if found is None:
                 self._published_name(reference.name)
             template = self._version(reference)
-        except (StoreError, TemplateNotFoundError) as error:
-            away = isinstance(error, StoreError) or not self.versions.database.exists
-            if found is None or not away:
+        except StoreError as error:
+            if found is None:
                 raise
             log.warning("%s is used as it was: %s", reference, error)
             template = found[1]

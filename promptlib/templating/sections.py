@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from math import isfinite
 
 from jinja2 import TemplateSyntaxError as JinjaSyntaxError
 from jinja2 import nodes
@@ -70,6 +71,8 @@ class SectionExtension(Extension):
         number = next(parser.stream)
         if number.type not in ("integer", "float"):
             parser.fail("a section's priority must be a number", line)
+        if not isfinite(float(number.value)):
+            parser.fail("a section's priority must be a number that there is", line)
         return sign * float(number.value)
 
     def _is_shown(self, name: str, priority: float) -> bool:

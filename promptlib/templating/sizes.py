@@ -61,7 +61,7 @@ def check_data(value: Any) -> None:
 
     def go(item: Any, depth: int) -> None:
         nonlocal left
-        left -= len(item) if isinstance(item, str) else 1
+        left -= len(item) if isinstance(item, str) else 3  # with what stands between
         if left < 0:
             check_size(MOST + 1)
         if depth > DEEPEST:

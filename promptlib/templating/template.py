@@ -11,7 +11,6 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from jinja2 import TemplateError as JinjaError
 from jinja2 import TemplateSyntaxError as JinjaSyntaxError
 from jinja2 import UndefinedError
 from jinja2.exceptions import SecurityError
@@ -31,6 +30,7 @@ from promptlib.templating.specials import (
     special_tokens_in,
 )
 from promptlib.templating.values import jsonable
+from promptlib.text import lone_surrogate
 
 SCOPE = (
     "examples", "static_examples", "labels", "candidate_labels", "label_definitions", "history",
@@ -180,11 +180,10 @@ class Template:
         with collecting() as collected, without_sections(without), counting_size():
             try:
                 text = self.compiled.render(scope)
-            except (JinjaError, TemplateError, TypeError, ValueError, ArithmeticError,
-                    LookupError, AttributeError, RecursionError, MemoryError) as error:  # fmt: skip
+            except Exception as error:  # whatever a body does wrong, it is the body's
                 raise TemplateError(f"{self._place(error)}: {_reason(error)}") from error
         if not self.is_chat:
-            return Rendered(self._neutral(text), None)
+            return Rendered(self._readable(self._neutral(text)), None)
         try:
             collected.check(text)
             if not collected.messages:
@@ -193,10 +192,16 @@ class Template:
             raise TemplateError(f"{self._place_of(error.text)}: {error}") from None
         except TemplateError as error:
             raise TemplateError(f"{self.where}: {error}") from None
-        for message in collected.messages if self._clean is not None else ():
+        for message in collected.messages:
             if isinstance(message["content"], str):
-                message["content"] = self._neutral(message["content"])
+                message["content"] = self._readable(self._neutral(message["content"]))
         return Rendered("", collected.messages)
+
+    def _readable(self, text: str) -> str:
+        """Refuse what UTF-8 can't write; raises TemplateError."""
+        if not text.isascii() and (problem := lone_surrogate(text)):
+            raise TemplateError(f"{self.where}: the prompt {problem}")
+        return text
 
     def _neutral(self, text: str) -> str:
         """Look once more at what was made: data may have been joined to a special token."""

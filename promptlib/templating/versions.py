@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, func, insert, select
 
-from promptlib.errors import TemplateError, TemplateNotFoundError
+from promptlib.errors import ExampleError, StoreError, TemplateError, TemplateNotFoundError
 from promptlib.example import Example
 from promptlib.store.database import Database
 from promptlib.store.migrations import schema_number
@@ -231,12 +231,19 @@ class TemplateVersions:
     # -- parts -----------------------------------------------------------------------------------
 
     def _rows(self, query: Any) -> list[Any]:
+        if self.database.is_gone:
+            raise StoreError(f"{self.database.path} is gone")
         if not self.database.exists:
             return []
         with self.database.read() as connection:
             if schema_number(connection) < SCHEMA:
                 return []
-            return list(connection.execute(query).all())
+            try:
+                return list(connection.execute(query).all())
+            except ValueError as error:  # a column that should be JSON
+                raise StoreError(
+                    f"the published templates in {self.database.path} are damaged: {error}"
+                ) from None
 
     def _missing(self, reference: Reference) -> TemplateNotFoundError:
         labels = self.labels(reference.name)
@@ -278,7 +285,12 @@ _MOVE = select(
 
 def _version(row: Sequence[Any]) -> Version:
     name, number, hash, files, static, problems, at, by, message = row
-    examples = tuple(Example.from_dict(example) for example in static)
+    try:
+        examples = tuple(Example.from_dict(example) for example in static)
+        if name not in files or not all(isinstance(text, str) for text in files.values()):
+            raise ValueError("its file is missing")
+    except (ExampleError, ValueError, TypeError, AttributeError) as error:
+        raise StoreError(f"version {name}@{number} is damaged in the database: {error}") from None
     return Version(name, number, hash, files, examples, tuple(problems), at, by, message)
 
 
