@@ -104,21 +104,23 @@ def _count(
 ) -> int:  # fmt: skip
     """Count the tokens of a start: those that end within it."""
     messages = rendered.messages or []
+    shared = list(messages[:whole])
     text = rendered.text if rendered.messages is None else ""
     if whole < len(messages) and characters:
         text = messages[whole]["content"]
+        shared.append({"role": messages[whole]["role"], "content": ""})  # what frames it
     part = 0
     if characters and counter.ends is not None:
         part = sum(end <= characters for end in counter.ends(text))
     elif characters:  # the last token may go on
         part = max(0, counter.count(text[:characters]) - 1)
-    if not whole and not tools:
+    if not shared and not tools:
         return part
     try:
         framing = counter.count_messages([]) if counter.count_chat is None else 0
-        return part + counter.count_messages(messages[:whole], tools) - framing
+        return part + counter.count_messages(shared, tools) - framing
     except PromptlibError:  # a chat template that wants a whole conversation
-        texts = (message["content"] for message in messages[:whole])
+        texts = (message["content"] for message in shared)
         return part + sum(counter.count(text) for text in texts if isinstance(text, str))
 
 

@@ -95,7 +95,8 @@ def test_a_text_that_goes_as_a_message(project: Project, write_template: Any) ->
     plain, sent = (project.build(name, "hi", as_message=flag).stable_prefix for flag in (0, 1))
     assert isinstance(plain, StablePrefix) and isinstance(sent, StablePrefix)
     assert plain.characters == sent.characters == len("Rules. ")
-    assert plain.tokens == sent.tokens == 2 and plain.share < 1  # " hi" is the query's
+    assert plain.tokens == 2 and plain.share < 1  # " hi" is the query's
+    assert sent.tokens == 2 + 4  # and what frames a message
 
 
 def test_what_may_be_left_out_is_no_part_of_it(project: Project, write_template: Any) -> None:
