@@ -16,11 +16,11 @@ from sets import add_sets, prepared
 
 from promptlib.budget.fit import fit_examples
 from promptlib.budget.tokens import TokenCounter
-from promptlib.building import pool_of
 from promptlib.evaluation.measures import vote
 from promptlib.evaluation.session import QuerySource, evaluate, open_evaluator
 from promptlib.intervals import Bootstrap
 from promptlib.selection.strategies import select_examples
+from promptlib.shortlisted import pool_of
 
 K = 8
 

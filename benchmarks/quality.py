@@ -14,13 +14,13 @@ from pathlib import Path
 from common import PROJECT, STORE, labels, prepared_project, queries, save
 
 import promptlib
-from promptlib.building import pool_of
 from promptlib.embedding.embedder import Embedder
 from promptlib.embedding.loading import load_embedder
 from promptlib.index.state import State
 from promptlib.index.vector import ExampleIndex
 from promptlib.retrieval import Query, find_candidates
 from promptlib.selection.strategies import STRATEGIES
+from promptlib.shortlisted import pool_of
 from promptlib.store.database import Database
 from promptlib.store.store import ExampleStore
 

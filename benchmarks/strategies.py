@@ -14,11 +14,11 @@ from common import STORE, median, prepared_project, queries, save
 
 import promptlib
 from promptlib.budget.knapsack import best_set
-from promptlib.building import pool_of
 from promptlib.index.lexical import terms_of
 from promptlib.retrieval import Query, find_candidates
 from promptlib.selection.pool import example_values
 from promptlib.selection.strategies import STRATEGIES, select_examples
+from promptlib.shortlisted import pool_of
 
 
 def timed(work: Callable[[], object]) -> float:

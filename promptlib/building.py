@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any
@@ -14,54 +14,22 @@ from promptlib.budget.share import Shared, fit_all
 from promptlib.budget.tokens import not_text
 from promptlib.errors import BudgetError, TemplateError
 from promptlib.example import Example
-from promptlib.explaining import Explanation, LeftOut
-from promptlib.hint import Volume, volume_hint
+from promptlib.explaining import Explanation
+from promptlib.hint import volume_hint
 from promptlib.index.candidates import Candidates
 from promptlib.manifest import result_hash, versions
 from promptlib.message import turns_of
 from promptlib.parts import measure_parts
 from promptlib.prompt import Lazily, Prompt
 from promptlib.rendering import PromptRenderer, Shown
-from promptlib.selection.pool import Pool, Weights
 from promptlib.selection.strategies import NO_WORDS, select_examples
 from promptlib.settings import Settings
+from promptlib.shortlisted import Shortlist, pool_of
 from promptlib.templating.specials import special_tokens_in
 from promptlib.templating.template import Rendered, Template, with_cuts
 
 ONE_BY_ONE = 32
 """So many ranks, or twice k, are taken one after the other by strategies that do so."""
-
-
-@dataclass(frozen=True)
-class Shortlist:
-    """What retrieval found, and where."""
-
-    candidates: Candidates
-    left_out: LeftOut
-    """What was found beside them and may not be shown, by reason."""
-    depth: int
-    """How many of the ranked candidates are looked at."""
-    fetch: Callable[[Sequence[int]], list[Example]]
-    """Row keys -> their examples, in the snapshot that the candidates come from."""
-    labels: tuple[str, ...]
-    label_definitions: Mapping[str, str]
-    volume: Volume
-    store: str
-    rows: int
-    """That can be found."""
-    pending: int
-    """That can't be, for want of vectors."""
-    notes: tuple[str, ...]
-    origin: Mapping[str, Any]
-    """The manifest's part about the store: uid, revision, embedder."""
-
-
-def pool_of(found: Candidates, seed: int = 0, weights: Weights | None = None) -> Pool:
-    """Give a strategy what it may see of candidates."""
-    return Pool(
-        found.similarity, found.lexical, found.vectors, found.labels.tolist(), seed,
-        weights or Weights(), found.words,
-    )  # fmt: skip
 
 
 def build_prompt(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from promptlib.building import Shortlist, build_prompt
+from promptlib.building import build_prompt
 from promptlib.config import ProjectConfig
 from promptlib.errors import ConfigError, EncodingError, ExampleError, InputsError
 from promptlib.example import Recipe, retrieval_text
@@ -15,6 +15,7 @@ from promptlib.message import read_history
 from promptlib.prompt import Prompt
 from promptlib.selection.strategies import QUERY_FREE
 from promptlib.settings import Options, Settings, resolve_settings
+from promptlib.shortlisted import Shortlist
 from promptlib.templating.inputs import cut_length
 from promptlib.templating.template import SCOPE, Template
 from promptlib.text import canonical_json

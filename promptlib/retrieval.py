@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from promptlib.building import pool_of
 from promptlib.embedding.embedder import Vectors
 from promptlib.example import Example
 from promptlib.filtering import Where
@@ -18,6 +17,7 @@ from promptlib.index.state import Mask, State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.selection.pool import Strategy, Weights
 from promptlib.selection.strategies import AUTO, BY_MEANING, QUERY_FREE, STRATEGIES, select_examples
+from promptlib.shortlisted import pool_of
 from promptlib.store.settings import Tuned
 
 SAMPLE = 512

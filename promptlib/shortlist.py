@@ -9,7 +9,6 @@ import numpy as np
 from sqlalchemy import Connection
 
 from promptlib.budget.fit import DropReason
-from promptlib.building import Shortlist
 from promptlib.example import Example
 from promptlib.explaining import LeftOut
 from promptlib.index.candidates import Candidates
@@ -19,6 +18,7 @@ from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.retrieval import SAMPLE, Query, chosen_strategy, find_candidates
 from promptlib.selection.strategies import NO_WORDS
 from promptlib.settings import Settings
+from promptlib.shortlisted import Shortlist
 from promptlib.store.settings import Tuned
 from promptlib.templating.template import Template
 from promptlib.text import canonical_json, text_number

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from sqlalchemy import Connection
 
-from promptlib.building import pool_of
 from promptlib.example import Example
 from promptlib.filtering import Where
 from promptlib.index.state import State
@@ -15,6 +14,7 @@ from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.retrieval import Query, find_candidates
 from promptlib.selection.strategies import select_examples
 from promptlib.shortlist import repeats
+from promptlib.shortlisted import pool_of
 from promptlib.templating.frontmatter import StaticSpec
 
 

@@ -27,9 +27,9 @@ from promptlib.static import choose_static
 from promptlib.stores import ProjectStores
 from promptlib.templating.frontmatter import ExamplesSpec
 from promptlib.templating.naming import LATEST, parse_reference
+from promptlib.templating.published import Draft
 from promptlib.templating.registry import TemplateRegistry
 from promptlib.templating.template import Template
-from promptlib.templating.versions import Draft
 
 
 class ProjectTemplates(ProjectStores):

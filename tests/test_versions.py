@@ -23,8 +23,9 @@ from promptlib.errors import ReadOnlyError, StoreError, TemplateError, TemplateN
 from promptlib.project import Project
 from promptlib.store.database import Database
 from promptlib.templating.naming import Reference, parse_reference
+from promptlib.templating.published import Draft
 from promptlib.templating.registry import TRUST, TemplateRegistry
-from promptlib.templating.versions import Draft, TemplateVersions
+from promptlib.templating.versions import TemplateVersions
 
 ROUTE = "tickets/route"
 

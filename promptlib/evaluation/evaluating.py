@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from promptlib.building import Shortlist
 from promptlib.embedding.embedder import Embedder, Progress
 from promptlib.errors import BudgetError, ConfigError, TooFewExamplesError
 from promptlib.evaluation.measures import MEASURES, Shown, measure
@@ -33,6 +32,7 @@ from promptlib.selection.pool import Strategy, Weights
 from promptlib.selection.strategies import BY_MEANING, QUERY_FREE, STRATEGIES, strategy_name
 from promptlib.settings import Settings
 from promptlib.shortlist import find_usable, settled, static_ids
+from promptlib.shortlisted import Shortlist
 
 AMPLE = 10_000_000
 """The budget, in tokens, of those who set none."""

@@ -16,15 +16,9 @@ from promptlib.templating.closure import compile_template, read_from
 from promptlib.templating.comparing import compare_files
 from promptlib.templating.folder import TemplateFolder
 from promptlib.templating.naming import LATEST, PRODUCTION, Reference, check_label, parse_reference
+from promptlib.templating.published import STATIC, Draft, LabelMove, Version
 from promptlib.templating.template import Template
-from promptlib.templating.versions import (
-    STATIC,
-    Draft,
-    LabelMove,
-    TemplateVersions,
-    Version,
-    check_movable,
-)
+from promptlib.templating.versions import TemplateVersions, check_movable
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,45 @@
+"""What a search found for one prompt, before anything is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptlib.example import Example
+from promptlib.explaining import LeftOut
+from promptlib.hint import Volume
+from promptlib.index.candidates import Candidates
+from promptlib.selection.pool import Pool, Weights
+
+
+@dataclass(frozen=True)
+class Shortlist:
+    """What retrieval found, and where."""
+
+    candidates: Candidates
+    left_out: LeftOut
+    """What was found beside them and may not be shown, by reason."""
+    depth: int
+    """How many of the ranked candidates are looked at."""
+    fetch: Callable[[Sequence[int]], list[Example]]
+    """Row keys -> their examples, in the snapshot that the candidates come from."""
+    labels: tuple[str, ...]
+    label_definitions: Mapping[str, str]
+    volume: Volume
+    store: str
+    rows: int
+    """That can be found."""
+    pending: int
+    """That can't be, for want of vectors."""
+    notes: tuple[str, ...]
+    origin: Mapping[str, Any]
+    """The manifest's part about the store: uid, revision, embedder."""
+
+
+def pool_of(found: Candidates, seed: int = 0, weights: Weights | None = None) -> Pool:
+    """Give a strategy what it may see of candidates."""
+    return Pool(
+        found.similarity, found.lexical, found.vectors, found.labels.tolist(), seed,
+        weights or Weights(), found.words,
+    )  # fmt: skip
