@@ -58,7 +58,9 @@ def find_stable_prefix(
     One of them has something in every place, the other nothing where that may be. With `only`,
     nothing but these names is replaced.
     """
-    names = [name for name in (*PER_QUERY, *template.inputs) if only is None or name in only]
+    # Of an input with few values, each has a beginning of its own: it counts as settled.
+    inputs = (name for name, spec in template.inputs.items() if not spec.enum)
+    names = [name for name in (*PER_QUERY, *inputs) if only is None or name in only]
     full = {name: _other(name, scope.get(name), template) for name in names}
     full["label_definitions"] = _AnyLabel(scope.get("label_definitions") or {})
     try:
@@ -138,8 +140,6 @@ _OTHERS: Mapping[str | None, Any] = {
 def _other(name: str, value: Any, template: Template) -> Any:
     """Make another value for a name."""
     spec = template.inputs.get(name)
-    if spec is not None and spec.enum:
-        return jsonable(next((each for each in spec.enum if each != value), value))
     if value is None or value == "" or value in ([], {}):
         return jsonable(_OTHERS[spec.type if spec is not None else name])
     return _changed(value)

@@ -120,12 +120,16 @@ def test_tools_come_before_everything(project: Project, write_template: Any) -> 
     assert with_tool is not None and without is not None and with_tool.tokens > without.tokens == 0
 
 
-def test_enums_and_numbers_change_to_what_may_be(project: Project, write_template: Any) -> None:
+def test_of_few_values_each_has_a_beginning_of_its_own(
+    project: Project, write_template: Any
+) -> None:
     head = "---\ninputs: {query: {}, tone: {enum: [a, b]}, n: {type: integer}}\n"
     body = "Say {{ {'a': 'this', 'b': 'that'}[tone] }} {{ range(n) | list }} {{ query }}"
     name = write_template(head + "budget: {tokens: 99}\n---\n" + body)
     prompt = project.build(name, "x", inputs={"tone": "a", "n": 2})
-    assert prompt.stable_prefix is not None and prompt.stable_prefix.characters == len("Say th")
+    assert prompt.stable_prefix is not None and prompt.stable_prefix.characters == len(
+        "Say this [0, 1"
+    )
 
 
 def test_a_long_start_of_a_message_has_a_marker_of_its_own(
