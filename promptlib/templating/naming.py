@@ -55,7 +55,7 @@ def parse_reference(
     if problem := lone_surrogate(text):
         raise TemplateError(f"a template's name {problem}")
     name, at, said = text.partition("@")
-    if sum((bool(at), version is not None, label is not None)) > 1 or "@" in said:
+    if asks_for_both(text, version, label):
         raise TemplateError(
             f"template {text!r}: ask for a version or for a label, not for both: "
             f"{name}@3 or {name}@{PRODUCTION}"
@@ -69,6 +69,11 @@ def parse_reference(
     if label is not None:
         check_label(label)
     return Reference(_normal(name), version, label)
+
+
+def asks_for_both(text: str, version: int | None, label: str | None) -> bool:
+    """Whether more than one version or label is asked for."""
+    return text.count("@") + (version is not None) + (label is not None) > 1
 
 
 def _normal(name: str) -> str:

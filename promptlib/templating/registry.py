@@ -15,7 +15,14 @@ from promptlib.store.database import Database
 from promptlib.templating.closure import compile_template, read_from
 from promptlib.templating.comparing import compare_files
 from promptlib.templating.folder import TemplateFolder
-from promptlib.templating.naming import LATEST, PRODUCTION, Reference, check_label, parse_reference
+from promptlib.templating.naming import (
+    LATEST,
+    PRODUCTION,
+    Reference,
+    asks_for_both,
+    check_label,
+    parse_reference,
+)
 from promptlib.templating.published import STATIC, Draft, LabelMove, Version
 from promptlib.templating.template import Template
 from promptlib.templating.versions import TemplateVersions, check_movable
@@ -225,7 +232,13 @@ class TemplateRegistry:
     def _reference(
         self, name: str, version: int | None = None, label: str | None = None
     ) -> Reference:
-        reference = parse_reference(name, version=version, label=label)
+        try:
+            reference = parse_reference(name, version=version, label=label)
+        except TemplateError as error:
+            if isinstance(name, str) and asks_for_both(name, version, label):
+                there = self.versions.describe(name.partition("@")[0])
+                raise TemplateError(f"{error}; {there}") from None
+            raise
         if reference.is_working and self.default_label is not None:
             return Reference(reference.name, label=self.default_label)
         return reference

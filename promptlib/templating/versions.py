@@ -102,6 +102,12 @@ class TemplateVersions:
             pointed[label] = number
         return moves
 
+    def describe(self, name: str) -> str:
+        """Say which labels there are of a template, and where they point."""
+        labels = sorted(self.labels(name).items())
+        known = (f"{label} (version {number})" for label, number in labels)
+        return f"there are: {', '.join(known)}" if labels else f"{name} isn't published"
+
     # -- writing ---------------------------------------------------------------------------------
 
     def add(
@@ -176,8 +182,7 @@ class TemplateVersions:
             newest = labels[LATEST]
             there = "there is only version 1" if newest == 1 else f"there are 1 to {newest}"
             return TemplateNotFoundError(f"no version {reference}; {there}")
-        known = (f"{label} (version {number})" for label, number in sorted(labels.items()))
-        return TemplateNotFoundError(f"no label {reference}; there are: {', '.join(known)}")
+        return TemplateNotFoundError(f"no label {reference}; {self.describe(reference.name)}")
 
 
 def check_movable(label: str) -> None:
