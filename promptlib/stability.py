@@ -7,14 +7,13 @@ is found by rendering once more with everything that depends on the query replac
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from promptlib.budget.tokens import TokenCounter
 from promptlib.errors import PromptlibError, TemplateError
 from promptlib.templating.template import Rendered, Template
-from promptlib.templating.values import JsonList, JsonObject, jsonable
+from promptlib.templating.values import Anything, JsonList, JsonObject, jsonable
 from promptlib.text import shared_prefix
 
 PER_QUERY = ("examples", "candidate_labels", "history")
@@ -47,6 +46,9 @@ class _AnyLabel(JsonObject):
     def __missing__(self, key: str) -> str:
         return OTHER
 
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key]
+
 
 def find_stable_prefix(
     template: Template, scope: Mapping[str, Any], without: frozenset[str], rendered: Rendered,
@@ -61,17 +63,26 @@ def find_stable_prefix(
     # Of an input with few values, each has a beginning of its own: it counts as settled.
     inputs = (name for name, spec in template.inputs.items() if not spec.enum)
     names = [name for name in (*PER_QUERY, *inputs) if only is None or name in only]
-    full = {name: _other(name, scope.get(name), template) for name in names}
-    full["label_definitions"] = _AnyLabel(scope.get("label_definitions") or {})
-    try:
-        compared = template.render_scope({**scope, **full}, without)
-    except TemplateError:
-        return None
-    whole, characters = _shared(template, rendered, compared)
-    with suppress(TemplateError):  # it may need a value in some place
-        empty = {name: _empty(name, scope.get(name), template) for name in names}
-        compared = template.render_scope({**scope, **empty}, without)
-        whole, characters = min((whole, characters), _shared(template, rendered, compared))
+    scope = {**scope, "label_definitions": _AnyLabel(scope.get("label_definitions") or {})}
+
+    def shared(values: Mapping[str, Any]) -> tuple[int, int] | None:
+        try:
+            compared = template.render_scope({**scope, **values}, without)
+        except TemplateError:
+            return None
+        return _shared(template, rendered, compared)
+
+    variants = {name: _variants(name, scope.get(name), template) for name in names}
+    found = [shared({name: values[0] for name, values in variants.items()})]
+    if found[0] is None:  # one by one, then: each may need a value of its own kind
+        found = [
+            next(filter(None, (shared({name: v}) for v in values if v != scope.get(name))), None)
+            for name, values in variants.items()
+        ]
+        if None in found:
+            return None
+    found.append(shared({name: values[-1] for name, values in variants.items()}))
+    whole, characters = min(each for each in found if each is not None)
     tokens = _count(rendered, whole, characters, counter, tools)
     return StablePrefix(tokens, min(1.0, tokens / max(1, total)), whole, characters)
 
@@ -126,31 +137,32 @@ def _count(
         return part + sum(counter.count(text) for text in texts if isinstance(text, str))
 
 
-_EXAMPLE = {"id": OTHER, "input": OTHER, "output": OTHER, "label": OTHER, "metadata": {}}
+_ANYTHING = Anything({OTHER: OTHER})
+_EXAMPLE = {
+    "id": OTHER, "input": _ANYTHING, "output": _ANYTHING, "label": OTHER, "metadata": _ANYTHING,
+}  # fmt: skip
 _TALK = [{"role": role, "content": OTHER} for role in ("user", "assistant", "user")]
 
 _OTHERS: Mapping[str | None, Any] = {
     "examples": [_EXAMPLE], "candidate_labels": [OTHER], "history": _TALK, "messages": _TALK,
-    "string": OTHER, "integer": 7, "number": 7.5, "boolean": True, "list": [OTHER],
-    "object": {OTHER: OTHER}, None: OTHER,
+    "string": OTHER, "integer": 7, "number": 7.5, "boolean": True, "list": [_ANYTHING],
+    "object": _ANYTHING, None: OTHER,
 }  # fmt: skip
 """What stands for something where this query has nothing: by name, or by an input's type."""
 
 
-def _other(name: str, value: Any, template: Template) -> Any:
-    """Make another value for a name."""
+def _variants(name: str, value: Any, template: Template) -> list[Any]:
+    """Make other values for a name, likeliest first; the last is as empty as it may be."""
     spec = template.inputs.get(name)
+    empty = JsonList() if spec is None else value if spec.is_required else jsonable(spec.default)
     if value is None or value == "" or value in ([], {}):
-        return jsonable(_OTHERS[spec.type if spec is not None else name])
-    return _changed(value)
-
-
-def _empty(name: str, value: Any, template: Template) -> Any:
-    """Leave a name empty, where it may be."""
-    spec = template.inputs.get(name)
-    if spec is None:
-        return JsonList()
-    return value if spec.is_required else jsonable(spec.default)
+        return [jsonable(_OTHERS[spec.type if spec is not None else name]), empty]
+    others = [_changed(value)]
+    if isinstance(value, str):
+        others.append(f"{OTHER}{value}{OTHER}")  # a body may take it apart
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        others.append(value - 1)
+    return [*others, empty]
 
 
 def _changed(value: Any) -> Any:

@@ -140,3 +140,22 @@ def test_a_template_that_says_more_without_examples() -> None:
 
     found = fit_all([0.9] * 3, 5, count, k=3, limit=45, priorities=FIRST["examples"])
     assert count(found.fit.chosen, found.turns, 0) == found.fit.tokens <= 45
+
+
+def test_asking_for_one_example_never_gives_fewer() -> None:
+    count = counter(0, [10], [40] * 3, [20])
+    priorities = Priorities(0, 3, (-1,))
+    for least in (0, 1):
+        found = fit_all(
+            [0.9, 0.8, 0.7], 1, count, limit=100, priorities=priorities, claim=0.3, k=3, min_k=least
+        )
+        assert (found.fit.chosen, found.turns, found.sections) == ((0, 1), 1, 0)
+
+
+def test_what_examples_leave_when_they_are_chosen_anew_is_offered() -> None:
+    count = counter(16, [12, 18, 4, 22, 22][::-1], [3, 28, 20, 11, 8, 26], [3])
+    found = fit_all(
+        [1 - n / 100 for n in range(6)], 5, count, limit=89, priorities=Priorities(2, 1, (3,)), k=5,
+        min_k=2, max_example_tokens=20,
+    )  # fmt: skip
+    assert count(found.fit.chosen, found.turns + 1, found.sections) > 89

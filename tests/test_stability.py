@@ -81,6 +81,30 @@ def test_labels_that_a_template_looks_up(project: Project, write_template: Any) 
     assert prompt.stable_prefix is not None and prompt.stable_prefix.messages == 1
 
 
+@pytest.mark.parametrize(
+    ("inputs", "body", "given"),
+    [
+        ("orders: {type: list, default: []}", "{% for o in orders %}{{ o.id.x }}{% endfor %}", {}),
+        ("customer: {type: object, required: false}",
+         "{% if customer %}{{ customer.name }}{% endif %}", {}),
+        ("i: {type: integer}", "{{ ['a', 'b', 'c'][i] }}", {"i": 2}),
+        ("when: {}", "{{ when.split(':')[1] }}", {"when": "a:b"}),
+        ("note: {required: false}", "{{ label_definitions.get('x') }}", {}),
+    ],
+)  # fmt: skip
+def test_values_of_many_kinds_can_be_replaced(
+    project: Project, write_template: Any, inputs: str, body: str, given: dict[str, Any]
+) -> None:
+    settings = project.root / "example_stores" / "tickets" / "store.toml"
+    settings.write_text('[label_definitions]\nx = "y"\n')
+    head = HEAD.replace("{query: {}}", f"{{query: {{}}, {inputs}}}")
+    loop = "{% for e in examples %}{{ e.input.text }}{{ e.metadata.category }}{% endfor %}"
+    user = f'{{% message "user" %}}{body}{loop}{{{{ query }}}}{{% endmessage %}}'
+    name = write_template(head + system("Route it.") + user)
+    prompt = project.build(name, "x", inputs=given, k=0)
+    assert prompt.stable_prefix is not None and prompt.stable_prefix.messages == 1
+
+
 def test_it_is_unknown_where_no_other_query_can_be_rendered(
     project: Project, write_template: Any
 ) -> None:

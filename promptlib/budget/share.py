@@ -19,6 +19,9 @@ from promptlib.errors import BudgetError, TooFewExamplesError
 
 Claimant = Literal["section", "history", "examples"]
 
+OFFERS = 3
+"""How often what is left is offered again: examples that are chosen anew may leave more."""
+
 Claim = tuple[Claimant, int]
 """Who claims; of sections, the how-manieth."""
 
@@ -88,8 +91,12 @@ class _Sharing:
         first = next(claimant for claimant, _ in claims if claimant != "section")
         for claimant, number in claims:
             kept = self._claimed(kept, claimant, number, self._most(kept, claimant == first))
-        for claimant, number in claims:
-            kept = self._offered(kept, claimant, number, first)
+        for _ in range(OFFERS):
+            before = kept.fit.chosen, kept.turns, kept.sections
+            for claimant, number in claims:
+                kept = self._offered(kept, claimant, number, first)
+            if (kept.fit.chosen, kept.turns, kept.sections) == before:
+                break
         tokens = self.count(kept.fit.chosen, kept.turns, kept.sections)
         return replace(kept, fit=replace(kept.fit, tokens=tokens))
 
@@ -130,7 +137,9 @@ class _Sharing:
         if first == "examples" or self.is_least:
             # A template that says more without examples, or joins that cost: then it stays.
             with suppress(BudgetError, TooFewExamplesError):
-                return replace(kept, fit=self._examples(kept.turns, kept.sections, self.limit))
+                fit = self._examples(kept.turns, kept.sections, self.limit)
+                self.is_least = False
+                return replace(kept, fit=fit)
         return kept
 
     def _with_section(self, kept: Shared, number: int) -> Shared:
@@ -146,11 +155,10 @@ class _Sharing:
 
     def _is_crowded(self, fit: Fit) -> bool:
         """Whether examples were left out for want of room that all share."""
-        return (
-            self.options.get("share", 1.0) >= 1
-            and len(fit.chosen) < min(self.options["k"], len(self.scores))
-            and DropReason.OVER_BUDGET in fit.dropped.values()
-        )
+        if len(fit.chosen) >= min(self.options["k"], len(self.scores)):
+            return False
+        wants_more = self.is_least or DropReason.OVER_BUDGET in fit.dropped.values()
+        return wants_more and self.options.get("share", 1.0) >= 1
 
     def _newest(self, kept: Shared, most: int) -> int:
         """Find how many turns fit; more turns cost more, so halving finds the border."""

@@ -12,10 +12,11 @@ from promptlib.settings import Settings
 from promptlib.stability import StablePrefix, find_stable_prefix
 from promptlib.templating.inputs import InputSpec
 from promptlib.templating.template import Rendered, Template
+from promptlib.templating.values import Anything
 
 STAND_INS: dict[str | None, tuple[Any, Any]] = {
     "string": ("", "text"), "integer": (0, 1), "number": (0.0, 1.0), "boolean": (False, True),
-    "list": ([], ["text"]), "object": ({}, {"text": "text"}),
+    "list": ([], [Anything(text="text")]), "object": ({}, Anything(text="text")),
     "messages": ([], [{"role": "user", "content": "text"}]), None: ("", "text"),
 }  # fmt: skip
 """Type of an input -> the shortest value, and one that looks like something."""

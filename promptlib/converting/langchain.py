@@ -41,7 +41,7 @@ def convert_langchain(path: Path) -> Converted:
     form = _form(config, path)
     parts = ("template",) if kind == "prompt" else ("prefix", "suffix")
     used = [v for part in parts for v in _variables(_template(config, part, path), form, path)]
-    made: dict[str, Any] = {"inputs": _inputs(config, used, left)}
+    made: dict[str, Any] = {"inputs": _inputs(config, used, form, left)}
     notes: list[str] = []
     examples: list[Example] = []
     if kind == "prompt":
@@ -150,12 +150,14 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else canonical_json(value)
 
 
-def _inputs(config: Mapping[str, Any], used: Sequence[str], left: Leftovers) -> dict[str, Any]:
+def _inputs(
+    config: Mapping[str, Any], used: Sequence[str], form: str, left: Leftovers
+) -> dict[str, Any]:
     """Read the inputs: those that are declared, and others that the text uses."""
     inputs: dict[str, Any] = {}
     for name in dict.fromkeys([*(config.get("input_variables") or ()), *used]):
         if isinstance(name, str) and name.isidentifier():
-            inputs[name] = {"type": "string"}
+            inputs[name] = {"type": "string" if form == "f-string" else None}
         else:
             left.add(f"input {name}", "a name is letters, digits and _")
     partial = config.get("partial_variables")

@@ -16,11 +16,12 @@ from promptlib.templating.guards import (
     bounded_format,
     check_call,
     check_operation,
+    format_filter,
     guarded_filters,
 )
 from promptlib.templating.messages import KEEP, MessageExtension, keep_message
 from promptlib.templating.sections import SectionExtension
-from promptlib.templating.sizes import bounded_join
+from promptlib.templating.sizes import bounded_join, check_size
 from promptlib.templating.values import printed
 
 
@@ -62,10 +63,14 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         self.filters["string"] = _string
         self.filters["join"] = _join
         self.filters["sum"] = _sum
+        self.filters["format"] = format_filter
 
     def concatenated(self, parts: Iterable[Any]) -> str:
         """Join the values of a `~` expression."""
-        return bounded_join(_string(part) for part in parts)
+        texts = [_string(part) for part in parts]
+        sizes = list(map(len, texts))
+        check_size(sum(sizes), sum(sizes) - max(sizes))
+        return "".join(texts)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Apply an operator, unless the result would be too large."""

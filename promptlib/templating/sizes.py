@@ -31,13 +31,16 @@ def counting_size() -> Iterator[None]:
         _spent.reset(token)
 
 
-def check_size(size: float) -> None:
-    """Raise TemplateError for what would be too long, by itself or with all that was made."""
+def check_size(size: float, added: float | None = None) -> None:
+    """Raise TemplateError for what would be too long, by itself or with all that was made.
+
+    `added` is what counts as made, where most of it was there before.
+    """
     if size > MOST:
         raise TemplateError(f"{size:,.0f} characters or items are too many; {MOST:,} are the most")
     spent = _spent.get()
     if spent is not None:
-        spent[0] += size
+        spent[0] += size if added is None else added
         if spent[0] > MOST_IN_ALL:
             raise TemplateError(f"more than {MOST_IN_ALL:,} characters or items in all are made")
 

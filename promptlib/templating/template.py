@@ -29,7 +29,7 @@ from promptlib.templating.specials import (
     special_tokens,
     special_tokens_in,
 )
-from promptlib.templating.values import jsonable
+from promptlib.templating.values import JsonList, JsonObject, jsonable
 from promptlib.text import lone_surrogate
 
 SCOPE = (
@@ -182,8 +182,13 @@ class Template:
                 text = self.compiled.render(scope)
             except Exception as error:  # whatever a body does wrong, it is the body's
                 raise TemplateError(f"{self._place(error)}: {_reason(error)}") from error
+        own = self._own_tokens
+        if self._clean is not None:
+            made = special_tokens_in([text, [m["content"] for m in collected.messages]])
+            if not own.issuperset(made):  # the template may have put them together, or data has
+                own |= self._composed_tokens(scope, without)
         if not self.is_chat:
-            return Rendered(self._readable(self._neutral(text)), None)
+            return Rendered(self._readable(self._neutral(text, own)), None)
         try:
             collected.check(text)
             if not collected.messages:
@@ -194,7 +199,7 @@ class Template:
             raise TemplateError(f"{self.where}: {error}") from None
         for message in collected.messages:
             if isinstance(message["content"], str):
-                message["content"] = self._readable(self._neutral(message["content"]))
+                message["content"] = self._readable(self._neutral(message["content"], own))
         return Rendered("", collected.messages)
 
     def _readable(self, text: str) -> str:
@@ -203,9 +208,19 @@ class Template:
             raise TemplateError(f"{self.where}: the prompt {problem}")
         return text
 
-    def _neutral(self, text: str) -> str:
+    def _neutral(self, text: str, own: frozenset[str]) -> str:
         """Look once more at what was made: data may have been joined to a special token."""
-        return neutralised(text, self.neutralise, self._own_tokens) if self._clean else text
+        return neutralised(text, self.neutralise, own) if self._clean is not None else text
+
+    def _composed_tokens(self, scope: Mapping[str, Any], without: frozenset[str]) -> frozenset[str]:
+        """Find the special tokens that the body makes with harmless data."""
+        with collecting() as collected, without_sections(without), counting_size():
+            try:
+                text = self.compiled.render({name: _harmless(v) for name, v in scope.items()})
+            except Exception:
+                return frozenset()
+        contents = [message["content"] for message in collected.messages]
+        return frozenset(special_tokens_in([text, contents]))
 
     def refuse_tokens(self, rendered: Rendered) -> None:
         """Raise TemplateError for special tokens in a finished prompt, if the template says so."""
@@ -261,6 +276,15 @@ def _reason(error: BaseException) -> str:
         reason = str(getattr(error, "message", None) or error)
         return re.sub(r"promptlib\.templating\.values\.Json(\w+) object", _json_kind, reason)
     return f"{type(error).__name__}: {error}"
+
+
+def _harmless(value: Any) -> Any:
+    """Empty all texts of data but the roles of messages."""
+    if isinstance(value, str):
+        return ""
+    if isinstance(value, Mapping):
+        return JsonObject({k: v if k == "role" else _harmless(v) for k, v in value.items()})
+    return JsonList(map(_harmless, value)) if isinstance(value, list) else value
 
 
 def with_cuts(

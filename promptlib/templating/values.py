@@ -24,6 +24,13 @@ class JsonObject(dict[str, Any]):
     __repr__ = __str__
 
 
+class Anything(JsonObject):
+    """Data of no known shape: every item of it is the like, so that any body can be tried."""
+
+    def __missing__(self, key: str) -> Anything:
+        return self
+
+
 class JsonList(list[Any]):
     """A list that prints as JSON."""
 
@@ -37,6 +44,8 @@ def jsonable(value: Any, clean: Callable[[str], str] | None = None) -> Any:
     """Copy data so that every object and list in it prints as JSON; texts go through `clean`."""
     if isinstance(value, str):
         return value if clean is None else clean(value)
+    if isinstance(value, Anything):
+        return value
     if isinstance(value, Mapping):
         if clean is None:
             return JsonObject({str(key): jsonable(item) for key, item in value.items()})
