@@ -17,6 +17,13 @@ FetchRanks = Callable[[Sequence[int]], list[Example]]
 """Ranks -> their examples."""
 
 
+def count_rendered(rendered: Rendered, settings: Settings) -> int:
+    """Count the tokens of a text, or of messages with the tools that go along."""
+    if rendered.messages is None:
+        return settings.counter.count(rendered.text)
+    return settings.counter.count_messages(rendered.messages, settings.tools)
+
+
 @dataclass(frozen=True)
 class Shown:
     """Which parts a prompt shows: examples by rank, newest turns, all but some sections."""
@@ -42,7 +49,6 @@ class PromptRenderer:
         data = template.data
         self._scope = {name: data(value) for name, value in scope.items()}
         self.static = template.static if "static_examples" in template.uses else ()
-        self._static = JsonList(template.example(example) for example in self.static)
         self._messages = [[data(message) for message in turn] for turn in turns]
         self._fetched: dict[int, tuple[Example, Any]] = {}
         self._last: tuple[Shown, Rendered] | None = None
@@ -54,17 +60,13 @@ class PromptRenderer:
         rendered = self.template.render_scope(self._scope_of(shown), shown.without)
         if rendered.messages is None and (self.settings.as_message or self.settings.tools):
             # A text that goes with tools goes as a message.
-            rendered = Rendered("", [{"role": "user", "content": rendered.text}])
+            rendered = rendered.as_message()
         self._last = shown, rendered
         return rendered
 
     def count(self, shown: Shown) -> int:
         """Count the tokens of the whole."""
-        rendered = self.render(shown)
-        counter, tools = self.settings.counter, self.settings.tools
-        if rendered.messages is None:
-            return counter.count(rendered.text)
-        return counter.count_messages(rendered.messages, tools)
+        return count_rendered(self.render(shown), self.settings)
 
     def stable_prefix(self, shown: Shown, tokens: int) -> StablePrefix | None:
         """Find where the start ends that doesn't depend on the query."""
@@ -84,7 +86,7 @@ class PromptRenderer:
     def _scope_of(self, shown: Shown) -> dict[str, Any]:
         kept = self._messages[len(self._messages) - shown.turns :]
         return self._scope | {
-            "static_examples": self._static if shown.static else JsonList(),
+            "static_examples": self.template.static_data if shown.static else JsonList(),
             "examples": JsonList(scope for _, scope in self._examples(self.ordered(shown.ranks))),
             "history": JsonList(message for turn in kept for message in turn),
         }

@@ -6,7 +6,8 @@ Needs no embedder and no index: examples are read as they were, out of the chang
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ from promptlib.sending import Sendable
 from promptlib.store.database import Database
 from promptlib.store.tables import changes, examples, stores
 from promptlib.templating.registry import TemplateRegistry, published_template
-from promptlib.templating.template import Rendered, Template, with_cuts
+from promptlib.templating.template import Template, with_cuts
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,19 @@ def replay_prompt(
     `inputs` and `history` are needed where the manifest leaves them out. Raises ReplayError that
     says which part is missing or has changed.
     """
-    try:
+    with _of_odd_shape():
         return _replayed(registry, database, unsealed(manifest), inputs, history)
-    except _ODD as error:  # sealed, and yet of another shape
-        if isinstance(error, PromptlibError):
-            raise
+
+
+@contextmanager
+def _of_odd_shape() -> Iterator[None]:
+    """Say of a manifest that is sealed, and yet not as promptlib makes them, that it isn't one."""
+    try:
+        yield
+    except PromptlibError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise ReplayError(f"this isn't a manifest as promptlib makes them: {error!r}") from None
-
-
-_ODD = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)
 
 
 def _replayed(
@@ -88,7 +93,7 @@ def _replayed(
     except TemplateError as error:
         raise ReplayError(f"the template renders no longer: {error}") from None
     if facts["as_message"]:
-        rendered = Rendered("", [{"role": "user", "content": rendered.text}])
+        rendered = rendered.as_message()
     if result_hash(rendered.text, rendered.messages) != facts["result"]:
         raise ReplayError(f"every part is there, but the result differs: {_made_by(facts)}")
     return Replay(rendered.text, rendered.messages, facts["tokens"], facts)
@@ -107,12 +112,8 @@ def manifest_template(registry: TemplateRegistry, manifest: Mapping[str, Any]) -
 
     Raises ReplayError where it isn't to be found.
     """
-    try:
+    with _of_odd_shape():
         return _template(registry, unsealed(manifest)["template"])
-    except _ODD as error:
-        if isinstance(error, PromptlibError):
-            raise
-        raise ReplayError(f"this isn't a manifest as promptlib makes them: {error!r}") from None
 
 
 def _template(registry: TemplateRegistry, wanted: Mapping[str, Any]) -> Template:

@@ -13,12 +13,7 @@ from promptlib.checking.check import check_template
 from promptlib.checking.findings import Problem, TemplateCheck
 from promptlib.checking.sample import StoreSample, sample_starter, sample_store
 from promptlib.converting.convert import convert_file
-from promptlib.errors import (
-    ConfigError,
-    PromptlibError,
-    TemplateError,
-    TemplateNotFoundError,
-)
+from promptlib.errors import ConfigError, PromptlibError, TemplateError
 from promptlib.example import Example
 from promptlib.filtering import Where
 from promptlib.importer import Imported, import_converted
@@ -144,9 +139,7 @@ class ProjectTemplates(ProjectStores):
             return None
         try:
             newest = self.registry.get(f"{template.name}@{LATEST}")
-        except TemplateNotFoundError:
-            return None
-        except TemplateError:  # published by a promptlib that read it differently
+        except TemplateError:  # there is none, or a promptlib published it that read it differently
             return None
         return newest if _asks(newest) == _asks(template) else None
 

@@ -12,8 +12,10 @@ from typing import Any
 from promptlib.bodies.common import (
     INSTRUCTIONS,
     Request,
+    add_turn,
     arguments_of,
     check_turns,
+    content_parts,
     function_of,
     image_of,
     text_parts,
@@ -42,8 +44,9 @@ def anthropic_body(request: Request) -> dict[str, Any]:
     system: list[dict[str, Any]] = []
     turns: list[dict[str, Any]] = []
     last_stable: dict[str, Any] | None = None
+    instructions = len(request.system)
     for number, message in enumerate(request.messages):
-        if number < len(request.system):
+        if number < instructions:
             blocks = [_text(text) for text in text_parts(message, NAME)]
         else:
             blocks = list(_blocks(message))
@@ -53,10 +56,11 @@ def anthropic_body(request: Request) -> dict[str, Any]:
             last_stable = blocks[-1]
         elif number == request.stable and request.split and len(blocks) > 1:
             last_stable = blocks[0]
-        if number < len(request.system):
+        if number < instructions:
             system += blocks
         else:
-            _append(turns, "assistant" if message["role"] == "assistant" else "user", blocks)
+            role = "assistant" if message["role"] == "assistant" else "user"
+            add_turn(turns, role, "content", blocks, NAME)
     tools = [_tool(tool) for tool in request.tools]
     if last_stable is None and tools:
         last_stable = tools[-1]  # they come before everything else
@@ -79,15 +83,6 @@ def _cut(blocks: list[dict[str, Any]], at: int) -> list[dict[str, Any]]:
     return [_text(start), _text(rest)] if start.strip() and rest.strip() else blocks
 
 
-def _append(turns: list[dict[str, Any]], role: str, blocks: list[dict[str, Any]]) -> None:
-    if not blocks:
-        raise ProviderError(f"{NAME} takes no empty message; one of the {role} is")
-    if turns and turns[-1]["role"] == role:
-        turns[-1]["content"] += blocks
-    else:
-        turns.append({"role": role, "content": blocks})
-
-
 def _blocks(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if message["role"] == "tool":
         yield {
@@ -96,13 +91,10 @@ def _blocks(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             "content": [_text(text) for text in text_parts(message, NAME)],
         }
         return
-    content = message["content"]
-    if message["role"] in INSTRUCTIONS or isinstance(content, str):
+    if message["role"] in INSTRUCTIONS:
         yield from (_text(text) for text in text_parts(message, NAME))
     else:
-        yield from (
-            _part(part) for part in content or () if part["type"] != "text" or part["text"].strip()
-        )
+        yield from map(_part, content_parts(message))
     for call in message.get("tool_calls", ()):
         arguments = dict(arguments_of(call, NAME))
         name = call["function"]["name"]

@@ -45,12 +45,30 @@ INSTRUCTIONS = ("system", "developer")
 
 def text_parts(message: Mapping[str, Any], provider: str) -> list[str]:
     """List the texts of an instruction; raises ProviderError for anything else in it."""
-    content = message["content"]
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
+    parts = content_parts(message)
     for part in parts:
         if part["type"] != "text":
             raise ProviderError(f"{provider} takes no {part['type']} part in an instruction")
-    return [part["text"] for part in parts if part["text"].strip()]
+    return [part["text"] for part in parts]
+
+
+def content_parts(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """List the parts of a message, without texts that are empty."""
+    content = message["content"]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
+    return [part for part in parts if part["type"] != "text" or part["text"].strip()]
+
+
+def add_turn(
+    turns: list[dict[str, Any]], role: str, key: str, parts: list[dict[str, Any]], provider: str
+) -> None:
+    """Add what a role says, to its turn if it goes on; raises ProviderError if that is nothing."""
+    if not parts:
+        raise ProviderError(f"{provider} takes no empty message; one of the {role} is")
+    if turns and turns[-1]["role"] == role:
+        turns[-1][key] += parts
+    else:
+        turns.append({"role": role, key: parts})
 
 
 def function_of(tool: Mapping[str, Any], provider: str) -> Mapping[str, Any]:

@@ -11,8 +11,10 @@ from typing import Any
 
 from promptlib.bodies.common import (
     Request,
+    add_turn,
     arguments_of,
     check_turns,
+    content_parts,
     function_of,
     image_of,
     plain_json,
@@ -36,13 +38,7 @@ def gemini_request(request: Request) -> dict[str, Any]:
             if call.get("type", "function") == "function":
                 names[call["id"]] = call["function"]["name"]
         role = "model" if message["role"] == "assistant" else "user"
-        parts = list(_parts(message, names))
-        if not parts:
-            raise ProviderError(f"{NAME} takes no empty message; one of the {role} is")
-        if contents and contents[-1]["role"] == role:
-            contents[-1]["parts"] += parts
-        else:
-            contents.append({"role": role, "parts": parts})
+        add_turn(contents, role, "parts", list(_parts(message, names)), NAME)
     config: dict[str, Any] = {}
     system = [{"text": text} for message in request.system for text in text_parts(message, NAME)]
     if system:
@@ -101,13 +97,8 @@ def _parts(message: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[dic
         said = "".join(text_parts(message, NAME))
         yield {"function_response": {"name": names[call], "response": _response(said)}}
         return
-    content = message["content"]
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
-    for part in parts:
-        if part["type"] != "text":
-            yield _image(part)
-        elif part["text"].strip():
-            yield {"text": part["text"]}
+    for part in content_parts(message):
+        yield {"text": part["text"]} if part["type"] == "text" else _image(part)
     for call in message.get("tool_calls", ()):
         arguments = dict(arguments_of(call, NAME))
         yield {"function_call": {"name": call["function"]["name"], "args": arguments}}

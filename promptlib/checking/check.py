@@ -134,13 +134,11 @@ def _room(trial: Trial) -> Room:
         least = trial.count(trial.render(empty=True, bare=True))
     except TemplateError:  # an empty value won't do
         least = trial.count(trial.render(bare=True))
-    bare = trial.render()
-    prefix = trial.stable_prefix(bare)
     limit = settings.budget - settings.reserve
     mean = fit_mean = fit_worst = None
     k = settings.k if "examples" in trial.template.uses else 0
     if k and sample is not None and sample.drawn:
-        fixed = trial.count(bare)
+        fixed = trial.count(trial.bare)
 
         def cost(shown: Sequence[Example]) -> int:
             return trial.count(trial.render(shown)) - fixed
@@ -152,7 +150,7 @@ def _room(trial: Trial) -> Room:
         fit_mean = min(k, max(0, int((limit - least) / max(1.0, mean))))
         most = min(k, len(sample.longest))
         fit_worst = bisect_left(range(1, most + 1), True, key=is_over) if least <= limit else 0
-    stable = prefix.tokens if prefix is not None else None
+    stable = trial.prefix.tokens if trial.prefix is not None else None
     return Room(least, limit, stable, k, mean, fit_mean, fit_worst)
 
 
@@ -170,8 +168,7 @@ def _costs(template: Template, room: Room) -> Iterator[Problem]:
 
 def _prefix(trial: Trial) -> Iterator[Problem]:
     """Warn of what changes with each query before much that doesn't."""
-    template, bare = trial.template, trial.render()
-    prefix = trial.stable_prefix(bare)
+    template, prefix = trial.template, trial.prefix
     if prefix is None:
         return
     try:
@@ -184,7 +181,7 @@ def _prefix(trial: Trial) -> Iterator[Problem]:
     for name in template.reads:
         if name not in (*PER_QUERY, *template.inputs):
             continue
-        alone = trial.stable_prefix(bare, only=(name,))
+        alone = trial.stable_prefix(only=(name,))
         if alone is not None and alone.tokens == prefix.tokens:  # it is what ends the prefix
             yield Problem("warning", template.reads[name], f"{name} changes with each query and "
                           f"stands before {behind:,} tokens that don't: providers cache a prompt "

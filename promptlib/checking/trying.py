@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from promptlib.checking.sample import StoreSample
 from promptlib.example import Example
+from promptlib.rendering import count_rendered
 from promptlib.settings import Settings
 from promptlib.stability import StablePrefix, find_stable_prefix
 from promptlib.templating.inputs import InputSpec
@@ -52,12 +54,19 @@ class Trial:
             static_examples=self.static, without=sections, history=history,
         )  # fmt: skip
 
+    @cached_property
+    def bare(self) -> Rendered:
+        """What it renders to without examples and history; raises TemplateError."""
+        return self.render()
+
+    @cached_property
+    def prefix(self) -> StablePrefix | None:
+        """The stable prefix of that."""
+        return self.stable_prefix()
+
     def count(self, rendered: Rendered) -> int:
         """Count tokens as a build would."""
-        counter = self.settings.counter
-        if rendered.messages is None:
-            return counter.count(rendered.text)
-        return counter.count_messages(rendered.messages)
+        return count_rendered(rendered, self.settings)
 
     @property
     def static(self) -> Sequence[Example]:
@@ -67,11 +76,9 @@ class Trial:
             return self.template.static
         return self.sample.drawn[: spec.static.k]
 
-    def stable_prefix(
-        self, rendered: Rendered, only: Container[str] | None = None
-    ) -> StablePrefix | None:
-        """Find the stable prefix of what was rendered, where only these names change, if given."""
-        template, sample = self.template, self.sample
+    def stable_prefix(self, only: Container[str] | None = None) -> StablePrefix | None:
+        """Find the stable prefix of `bare`, where only these names change, if given."""
+        template, sample, bare = self.template, self.sample, self.bare
         labels = sample.labels if sample is not None else ()
         scope = {name: template.data(value) for name, value in self.inputs(empty=False).items()}
         scope |= {
@@ -82,8 +89,7 @@ class Trial:
             "examples": [], "history": [],
         }  # fmt: skip
         return find_stable_prefix(
-            template, scope, frozenset(), rendered, self.settings.counter, self.count(rendered),
-            only=only,
+            template, scope, frozenset(), bare, self.settings.counter, self.count(bare), only=only
         )  # fmt: skip
 
 

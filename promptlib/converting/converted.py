@@ -99,13 +99,3 @@ def template_name(name: str) -> str:
     """Make a template's name of another name."""
     made = re.sub(r"[^a-z0-9_/-]+", "-", name.strip().lower()).strip("-/")
     return made or "imported"
-
-
-def read_data(path: Path) -> str:
-    """Read a file as UTF-8; raises TemplateError."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise TemplateError(f"{path}: not UTF-8 (byte {error.start})") from None
-    except OSError as error:
-        raise TemplateError(f"can't read {path}: {error.strerror}") from None

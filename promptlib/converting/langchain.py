@@ -17,12 +17,12 @@ import yaml
 from promptlib.converting.converted import (
     Converted,
     Leftovers,
-    read_data,
     template_name,
     undeclared,
 )
 from promptlib.errors import ExampleError, TemplateError
 from promptlib.example import Example
+from promptlib.templating.folder import read_source
 from promptlib.templating.frontmatter import load_yaml
 from promptlib.text import canonical_json, kind_of
 
@@ -208,7 +208,7 @@ def _template(config: Mapping[str, Any], key: str, path: Path) -> str:
     """Read a text that stands in the file or in one beside it."""
     beside = config.get(f"{key}_path")
     if isinstance(beside, str):
-        return read_data(_inside(path, beside))
+        return read_source(_inside(path, beside))
     text = config.get(key, "")
     if not isinstance(text, str):
         raise TemplateError(f"{path}: {key} must be text, not {kind_of(text)}")
@@ -226,7 +226,7 @@ def _inside(path: Path, beside: Any) -> Path:
 
 
 def _load(path: Path) -> Any:
-    text = read_data(path)
+    text = read_source(path)
     try:
         return json.loads(text) if path.suffix == ".json" else load_yaml(text)
     except (ValueError, RecursionError) as error:

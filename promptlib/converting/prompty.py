@@ -18,12 +18,12 @@ from promptlib.converting.converted import (
     Converted,
     Leftovers,
     known_model,
-    read_data,
     template_name,
     undeclared,
 )
 from promptlib.converting.roles import with_messages
 from promptlib.errors import TemplateError
+from promptlib.templating.folder import read_source
 from promptlib.templating.frontmatter import load_yaml
 
 KINDS = {
@@ -40,7 +40,7 @@ _REFERENCE = re.compile(r"\$\{(?:env|file):", re.IGNORECASE)
 
 def convert_prompty(path: Path) -> Converted:
     """Read a .prompty file; raises TemplateError for one that can't become a template."""
-    front, body = _split(path, read_data(path))
+    front, body = _split(path, read_source(path))
     left = Leftovers()
     _check_format(path, front.get("template"))
     inputs, thread = _inputs(front, left)

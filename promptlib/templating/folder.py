@@ -45,21 +45,29 @@ class TemplateFolder:
             # A link may not lead outside either.
             if not path.resolve(strict=True).is_relative_to(self.path.resolve()):
                 raise TemplateError(f"template {name!r} is outside the templates folder")
-            return path.read_text(encoding="utf-8-sig"), str(path)
         except (FileNotFoundError, NotADirectoryError):
             raise TemplateNotFoundError(
                 f"no template {name!r} in {self.path}; {did_you_mean(name, self.list())}"
             ) from None
-        except UnicodeDecodeError as error:
-            raise TemplateError(f"{path}: not UTF-8 (byte {error.start})") from None
         except OSError as error:
             raise TemplateError(f"can't read {path}: {error.strerror}") from None
         except RuntimeError:  # of links, before Python 3.13
             raise TemplateError(f"can't read {path}: links go in a circle") from None
+        return read_source(path), str(path)
 
     def stamps(self, names: Iterable[str]) -> tuple[Any, ...]:
         """Say by time, size and number which states files are in."""
         return tuple(_stamp(f"{self.path}/{name.removesuffix(SUFFIX)}{SUFFIX}") for name in names)
+
+
+def read_source(path: Path) -> str:
+    """Read a file as UTF-8; raises TemplateError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TemplateError(f"{path}: not UTF-8 (byte {error.start})") from None
+    except OSError as error:
+        raise TemplateError(f"can't read {path}: {error.strerror}") from None
 
 
 def _stamp(path: str) -> tuple[int, ...] | None:

@@ -50,6 +50,10 @@ class Rendered:
         """The text; of messages, a transcript to read."""
         return self.written if self.messages is None else transcript(self.messages)
 
+    def as_message(self) -> Rendered:
+        """Give a text as one message of the user."""
+        return Rendered("", [{"role": "user", "content": self.text}])
+
 
 @dataclass(frozen=True)
 class Template:
@@ -131,13 +135,14 @@ class Template:
         `static_examples` are by default those that were published with it; `without` names
         sections that leave. Raises TemplateError when the body fails, with file and line.
         """
-        static = self.static if static_examples is None else static_examples
         scope = {name: self.data(value) for name, value in inputs.items()}
         rendered = self.render_scope(
             scope
             | {
                 "examples": [self.example(example) for example in examples],
-                "static_examples": [self.example(example) for example in static],
+                "static_examples": self.static_data
+                if static_examples is None
+                else [self.example(example) for example in static_examples],
                 "labels": self.data(labels),
                 "candidate_labels": self.data(candidate_labels),
                 "label_definitions": self.data(label_definitions),
@@ -172,6 +177,11 @@ class Template:
                 "metadata": example.metadata,
             }
         )
+
+    @cached_property
+    def static_data(self) -> JsonList:
+        """What a body sees of the static examples: the same in every prompt."""
+        return JsonList(self.example(example) for example in self.static)
 
     def render_scope(
         self, scope: Mapping[str, Any], without: frozenset[str] = frozenset()
