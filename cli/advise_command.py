@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .build_command import read_inputs
 from .output import check_writable, json_option, open_project, print_json, print_table, say
+from .prompting import read_inputs
 
 if TYPE_CHECKING:
     from promptlib.advice.session import Advice

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .build_command import read_inputs
 from .output import say
+from .prompting import read_inputs
 from .selecting import read_pair, read_strategy
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from .build_command import read_inputs
 from .output import json_option, open_project, print_json, print_table, read_text, say
+from .prompting import read_inputs
 
 FORMATS = ("openai", "trl", "vertex", "alpaca", "setfit", "dpo")
 

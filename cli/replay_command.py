@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .build_command import format_option, formatted, read_inputs
+from .build_command import format_option, formatted
 from .output import (
     json_option,
     open_project,
@@ -16,6 +16,7 @@ from .output import (
     read_text,
     say,
 )
+from .prompting import read_inputs
 
 
 @click.command()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .build_command import read_inputs
 from .output import json_option, open_project, print_json, print_table
+from .prompting import read_inputs
 from .template_check import check
 from .template_import import import_
 from .template_versions import diff, history, label, publish, rollback

@@ -34,7 +34,15 @@ from promptlib.project import Project
 from promptlib.store.database import Database
 from promptlib.store.rows import now
 from promptlib.store.store import ExampleStore
-from promptlib.store.tables import changes, embedders, examples, usage_counts, vectors
+from promptlib.store.tables import (
+    answers,
+    changes,
+    embedders,
+    examples,
+    outcomes,
+    usage_counts,
+    vectors,
+)
 from promptlib.templating.frontmatter import split_template
 from promptlib.text import file_sha256
 from promptlib.version import __version__
@@ -193,7 +201,8 @@ def _copy_stores(project: Project, work: Path, names: list[str]) -> dict[str, in
     fingerprint = project.embedder.fingerprint
     with copy.write() as connection:
         connection.execute(delete(changes))
-        connection.execute(delete(usage_counts))
+        for table in (usage_counts, answers, outcomes):
+            connection.execute(delete(table))
         unused = (examples.c.status != "approved") | examples.c.deleted
         connection.execute(delete(examples).where(unused))
         mine = select(embedders.c.key).where(embedders.c.fingerprint == fingerprint)

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from promptlib.embedding.embedder import Precision
 from promptlib.embedding.source import DEFAULT_MODEL
 from promptlib.errors import ConfigError
+from promptlib.models.spec import ModelSpec
 from promptlib.validation import Strict, problem_text
 
 CONFIG_FILE = "promptlib.toml"
@@ -52,13 +53,17 @@ class ProjectConfig(Strict):
     encoding: str | None = None
     usage: bool = False
     embedder: EmbedderConfig = Field(default_factory=EmbedderConfig)
+    models: dict[str, ModelSpec] = Field(default_factory=dict)
+    """Language models that can be asked, by a name of your own."""
 
 
 def config_text(config: ProjectConfig) -> str:
     """Write a configuration as promptlib.toml has it."""
-    values = config.model_dump(exclude_none=True)
+    values = config.model_dump(exclude_none=True, exclude={"models"})
     tables = {name: value for name, value in values.items() if isinstance(value, dict)}
     lines = [f"{name} = {_toml(value)}" for name, value in values.items() if name not in tables]
+    for name, spec in config.models.items():
+        tables[f"models.{_toml(name)}"] = spec.model_dump(exclude_defaults=True)
     for name, table in tables.items():
         lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
     return "\n".join(lines) + "\n"
@@ -89,10 +94,12 @@ def read_config(root: Path) -> ProjectConfig:
         raise ConfigError("\n".join(problems)) from None
 
 
-def _toml(value: str | bool) -> str:
+def _toml(value: str | float | bool) -> str:
     return json.dumps(value, ensure_ascii=False)  # a TOML basic string escapes as JSON does
 
 
 def _known_keys(problem: Any) -> list[str]:
-    nested = len(problem["loc"]) > 1
-    return list((EmbedderConfig if nested else ProjectConfig).model_fields)
+    first, *rest = problem["loc"]
+    if not rest:
+        return list(ProjectConfig.model_fields)
+    return list((ModelSpec if first == "models" else EmbedderConfig).model_fields)

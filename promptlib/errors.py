@@ -20,6 +20,8 @@ PromptlibError
 ├── MissingDependencyError   an optional package isn't installed
 ├── ExportError              rows that a trainer would refuse: every one is listed
 ├── ProviderError            a provider's API has no form for these messages
+├── ModelError               a language model can't be asked, or didn't answer
+│   └── SpendingError        another call might cost more than is allowed
 ├── ReplayError              a prompt can't be rebuilt: the message says which part is missing
 ├── BudgetError              the prompt doesn't fit even without examples
 └── TooFewExamplesError      fewer examples can be shown than min_k asks for
@@ -134,6 +136,31 @@ class ExportError(PromptlibError):
 
 class ProviderError(PromptlibError):
     """A provider's API has no form for these messages; the message says for which, and why."""
+
+
+class ModelError(PromptlibError):
+    """A language model can't be asked, or didn't answer.
+
+    `again`: asking again may help, `after` so many seconds. `final`: no other question would fare
+    better. `billed`: the provider may ask money for it.
+    """
+
+    def __init__(
+        self, message: str, *, again: bool = False, after: float | None = None,
+        final: bool = False, billed: bool = False,
+    ) -> None:  # fmt: skip
+        self.again = again
+        self.after = after
+        self.final = final
+        self.billed = billed
+        super().__init__(message)
+
+
+class SpendingError(ModelError):
+    """Another call might cost more than is allowed: it wasn't made."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, final=True)
 
 
 class ReplayError(PromptlibError):

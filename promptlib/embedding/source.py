@@ -61,7 +61,8 @@ def find_model(model: str) -> ModelSource | None:
         return ModelSource(path.resolve(), "path")
     if model.startswith((".", "/", "~")):
         raise ModelNotFoundError(f"there is no folder {path} with an embedding model")
-    if (cached := _in_hub_cache(model)) is not None:
+    cached = hub_snapshot(model if "/" in model else f"sentence-transformers/{model}")
+    if cached is not None and (cached / "modules.json").is_file():
         return ModelSource(cached, "Hugging Face cache")
     if model.rpartition("/")[2] == DEFAULT_MODEL.rpartition("/")[2]:
         # find_spec locates a top-level package without running any of its code.
@@ -102,14 +103,14 @@ def model_files(folder: Path) -> list[Path]:
     )
 
 
-def _in_hub_cache(model: str) -> Path | None:
+def hub_snapshot(name: str) -> Path | None:
+    """Find a repository in the Hugging Face cache, as it was last fetched."""
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
-    name = model if "/" in model else f"sentence-transformers/{model}"
     repository = hub / f"models--{name.replace('/', '--')}"
     try:
         commit = (repository / "refs" / "main").read_text().strip()
     except OSError:
         return None
     snapshot = repository / "snapshots" / commit
-    return snapshot if (snapshot / "modules.json").is_file() else None
+    return snapshot if snapshot.is_dir() else None

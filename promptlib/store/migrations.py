@@ -48,7 +48,31 @@ def _publish_templates(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _count_usage, 3: _publish_templates}
+def _keep_answers(connection: Connection) -> None:
+    connection.exec_driver_sql(
+        'CREATE TABLE answers ("key" VARCHAR(32) NOT NULL, model VARCHAR(200) NOT NULL, '
+        "settings JSON NOT NULL, store VARCHAR(200) NOT NULL, text TEXT NOT NULL, "
+        "finish VARCHAR(10) NOT NULL, input_tokens INTEGER NOT NULL, "
+        "output_tokens INTEGER NOT NULL, seconds FLOAT NOT NULL, cost FLOAT, "
+        'at VARCHAR(32) NOT NULL, PRIMARY KEY ("key"))'
+    )
+    connection.exec_driver_sql("CREATE INDEX answers_by_store ON answers (store)")
+    connection.exec_driver_sql(
+        'CREATE TABLE outcomes ("key" VARCHAR(32) NOT NULL, model VARCHAR(200) NOT NULL, '
+        "template VARCHAR(200) NOT NULL, version INTEGER, template_hash VARCHAR(32) NOT NULL, "
+        "store VARCHAR(200) NOT NULL, strategy VARCHAR(200) NOT NULL, weights JSON NOT NULL, "
+        "k INTEGER NOT NULL, ordering VARCHAR(20) NOT NULL, budget INTEGER, "
+        "metric VARCHAR(200) NOT NULL, question VARCHAR(32) NOT NULL, score FLOAT NOT NULL, "
+        "kind VARCHAR(20) NOT NULL, proxies JSON NOT NULL, tokens INTEGER NOT NULL, "
+        "seconds FLOAT NOT NULL, cost FLOAT, at VARCHAR(32) NOT NULL, "
+        'PRIMARY KEY ("key"))'
+    )
+    connection.exec_driver_sql("CREATE INDEX outcomes_by_store ON outcomes (store, model)")
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
+    2: _count_usage, 3: _publish_templates, 4: _keep_answers,
+}  # fmt: skip
 """number -> the function that lifts a database from number - 1."""
 
 NEWEST = max(MIGRATIONS, default=FIRST)

@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -131,6 +132,51 @@ usage_counts = Table(
     Column("cacheable", BigInteger, nullable=False),  # of those, the start shared with the last
     Column("correct", BigInteger, nullable=False),
     Column("wrong", BigInteger, nullable=False),
+)
+
+# What language models answered, by the hash of all that the answer depends on. Prompts aren't here.
+answers = Table(
+    "answers",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("model", String(200), nullable=False),
+    Column("settings", JSON, nullable=False),  # what the model was, and how it was asked
+    Column("store", String(200), nullable=False),  # whose examples the prompt showed; "" for none
+    Column("text", Text, nullable=False),
+    Column("finish", String(10), nullable=False),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("cost", Float),  # USD; null where no price was known
+    Column("at", String(32), nullable=False),
+    Index("answers_by_store", "store"),
+)
+
+# How answers were judged, one row per question that was tried in one way. Never text.
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("key", String(32), primary_key=True),  # of the way, the question and its answer
+    Column("model", String(200), nullable=False),
+    Column("template", String(200), nullable=False),
+    Column("version", Integer),  # null for a working file
+    Column("template_hash", String(32), nullable=False),
+    Column("store", String(200), nullable=False),
+    Column("strategy", String(200), nullable=False),
+    Column("weights", JSON, nullable=False),
+    Column("k", Integer, nullable=False),
+    Column("ordering", String(20), nullable=False),
+    Column("budget", Integer),
+    Column("metric", String(200), nullable=False),
+    Column("question", String(32), nullable=False),  # hash of what was asked
+    Column("score", Float, nullable=False),  # 1 right, 0 wrong, or between
+    Column("kind", String(20), nullable=False),  # right, or in which way it was wrong
+    Column("proxies", JSON, nullable=False),  # what could be said without the model
+    Column("tokens", Integer, nullable=False),  # of the prompt
+    Column("seconds", Float, nullable=False),
+    Column("cost", Float),
+    Column("at", String(32), nullable=False),
+    Index("outcomes_by_store", "store", "model"),
 )
 
 # One row per move of a label; the last one of a (name, label) is where it points.

@@ -81,6 +81,15 @@ class BudgetSpec(Strict):
         return PrioritySpec(history=1, examples=0 if self.priority == "history" else 2)
 
 
+class AnswerSpec(Strict):
+    """What a model's answer is like."""
+
+    stop: Annotated[list[str], Field(max_length=4)] = Field(default_factory=list)
+    """Where it ends: a text template that goes "Answer:" line by line stops at "\\n"."""
+    metric: str | None = None
+    """How it is judged, as `promptlib eval --metric` takes it."""
+
+
 class FrontMatter(Strict):
     """All that a template's head can say."""
 
@@ -90,6 +99,7 @@ class FrontMatter(Strict):
     inputs: dict[str, InputSpec] | None = None
     examples: ExamplesSpec | None = None
     budget: BudgetSpec = Field(default_factory=BudgetSpec)
+    answer: AnswerSpec = Field(default_factory=AnswerSpec)
     special_tokens: Neutralise | None = None
     """What to do with a model's special tokens in data; by default keep in messages, escape in
     text."""
@@ -199,7 +209,7 @@ def _known_keys(problem: Any) -> list[str]:
     parents = problem["loc"][:-1]
     models: dict[tuple[str, ...], type[Strict]] = {
         (): FrontMatter, ("examples",): ExamplesSpec, ("examples", "static"): StaticSpec,
-        ("budget",): BudgetSpec, ("budget", "priority"): PrioritySpec,
+        ("budget",): BudgetSpec, ("budget", "priority"): PrioritySpec, ("answer",): AnswerSpec,
     }  # fmt: skip
     model = models.get(tuple(map(str, parents)), InputSpec)
     return list(model.model_fields)

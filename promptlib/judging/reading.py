@@ -1,0 +1,73 @@
+"""Find in an answer what was asked for: a label, JSON, a number. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+_WRAPPING = "\"'`*“”‘’«»"
+_FENCE = re.compile(r"```[\w-]*\s*\n(.*?)```", re.DOTALL)
+_NUMBER = re.compile(r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+
+def first_line(text: str) -> str:
+    """Give the first line that isn't empty, without white space around it."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def normal_label(text: str) -> str:
+    """Bring a label into the form that labels are compared in.
+
+    The first line that isn't empty, in Unicode's NFKC form and lower case, white space folded,
+    without quotes, asterisks or backticks around it nor a full stop at its end.
+    """
+    line = unicodedata.normalize("NFKC", first_line(text)).casefold()
+    line = " ".join(line.split()).strip(_WRAPPING)
+    return line.removesuffix(".").strip(_WRAPPING).strip()
+
+
+def read_json(text: str) -> Any:
+    """Read an answer as JSON: all of it, what stands in a ``` fence, or its first object or list.
+
+    Raises ValueError where there is none.
+    """
+    fence = _FENCE.search(text)
+    for part in (text, fence[1] if fence else ""):
+        try:
+            return json.loads(part, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            continue
+    decoder = json.JSONDecoder(parse_constant=_refuse)
+    for match in re.finditer(r"[{\[]", text):
+        try:
+            return decoder.raw_decode(text, match.start())[0]
+        except (ValueError, RecursionError):
+            continue
+    raise ValueError("it holds no JSON")
+
+
+def read_number(text: str) -> Decimal | None:
+    """Find the number that an answer comes to; None where it has none.
+
+    The last one behind "####", in \\boxed{}, or behind "answer is" or "answer:"; else the last one.
+    """
+    for mark in (r"####", r"\\boxed\{", r"answer(?:\s+is)?\s*:?"):
+        found = [m.end() for m in re.finditer(mark, text, re.IGNORECASE)]
+        if found and (number := _NUMBER.search(text, found[-1])):
+            return _decimal(number[0])
+    numbers = _NUMBER.findall(text)
+    return _decimal(numbers[-1]) if numbers else None
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        return Decimal(text.replace(",", "").replace("−", "-"))
+    except InvalidOperation:
+        return None
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} isn't JSON")

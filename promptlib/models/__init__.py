@@ -1,0 +1,1 @@
+"""Language models: by name, asked with care for money and time, their answers kept."""

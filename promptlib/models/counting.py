@@ -1,0 +1,74 @@
+"""How prompts are counted for a model, and what of a prompt is sent to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from promptlib.budget.huggingface import TOKENIZER
+from promptlib.budget.models import ESTIMATE_MARGIN, context_window
+from promptlib.budget.tokens import TokenCounter
+from promptlib.errors import EncodingError
+from promptlib.models.answer import Ask
+from promptlib.models.opening import OpenModel
+from promptlib.models.places import find_place
+from promptlib.models.spec import ModelSpec
+from promptlib.prompt import Prompt
+from promptlib.settings import Options
+
+LONGEST_ANSWER = 512
+"""Tokens of an answer where nobody says."""
+
+
+def model_options(opened: OpenModel, options: Options | None = None) -> Options:
+    """Say by which model's tokens prompts are counted; what the caller names stands.
+
+    A tokenizer that isn't known is estimated by another, with a margin. Raises ModelError for a
+    local model that isn't there.
+    """
+    spec, given = opened.spec, options or {}
+    made: Options = {"model": opened.called}
+    if given.get("encoding") is None:
+        made["encoding"] = _counter(spec)
+    return {**given, **made}
+
+
+def window_of(spec: ModelSpec) -> int | None:
+    """Say how many tokens a model reads and writes together; None where that isn't known."""
+    if spec.window is not None:
+        return spec.window
+    if spec.kind != "local":
+        return context_window(spec.name)
+    config = json.loads((find_place(spec.name).folder / "config.json").read_text(encoding="utf-8"))
+    found = config.get("max_position_embeddings")
+    return found if isinstance(found, int) else None
+
+
+def ask_of(
+    prompt: Prompt, spec: ModelSpec, *, stop: Sequence[str] = (), max_tokens: int | None = None
+) -> Ask:
+    """Make what is sent of a prompt: the answer may be as long as the template reserves."""
+    longest = max_tokens or spec.max_tokens or prompt.reserve or LONGEST_ANSWER
+    store = prompt.settings["store"]
+    return Ask(
+        prompt.text, prompt.messages, prompt.tokens, longest, tuple(stop),
+        tuple(prompt.settings["tools"]), store=store["name"] if store else "",
+    )  # fmt: skip
+
+
+def _counter(spec: ModelSpec) -> TokenCounter | str:
+    if spec.encoding is not None:
+        return spec.encoding
+    if spec.kind == "local":
+        folder = find_place(spec.name).folder
+        if (folder / TOKENIZER).is_file():
+            return str(folder)
+    else:
+        try:
+            return TokenCounter.for_model(spec.name)
+        except EncodingError:
+            pass
+    other = TokenCounter.for_encoding("o200k_base")
+    return TokenCounter(
+        other.count_text, other.encoding, "estimate", ESTIMATE_MARGIN, ends=other.ends
+    )

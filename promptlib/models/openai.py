@@ -1,0 +1,278 @@
+"""Models behind the OpenAI client: OpenAI itself, and every server that speaks its API."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from promptlib.errors import ModelError
+from promptlib.models.answer import Answer, Ask, Finish, Say
+from promptlib.models.prices import Price
+from promptlib.models.spec import ModelSpec
+
+log = logging.getLogger(__name__)
+
+OPTIONAL = ("temperature", "seed", "stop", "stream_options")
+"""Parts of a request that some models refuse, and that can be left out."""
+
+
+class OpenAIModel:
+    """A chat model behind an HTTP API."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.name = spec.model
+        self.concurrency = spec.concurrency
+        self._spec = spec
+        self._url = spec.base_url or os.environ.get("OPENAI_BASE_URL")
+        self.price = Price(spec, self._url)
+        self._made: Any = None
+        self._lock = threading.Lock()
+        self._refused: set[str] = set()
+        # Other servers know the older name alone.
+        self._limit = "max_tokens" if self._url else "max_completion_tokens"
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """See LanguageModel."""
+        spec = self._spec
+        return {"model": spec.model, "url": self._url, "temperature": spec.temperature,
+                "seed": spec.seed}  # fmt: skip
+
+    def ask(self, ask: Ask, say: Say | None = None) -> Answer:
+        """See LanguageModel."""
+        start = time.perf_counter()
+        with _in_our_words(self._place, self._key_name):
+            while True:
+                try:
+                    said = self._streamed(ask, say) if say else self._whole(ask)
+                    break
+                except _Refused as refused:
+                    self._refused.add(refused.part)
+        text, finish, usage = said
+        if not text and finish == "stop" and usage is None:
+            raise ModelError(f"{self._place} answered nothing at all", again=True)
+        sent, came, cached = _counted(usage, ask, text)
+        return Answer(
+            text, finish, sent, came, time.perf_counter() - start, self.price.of(sent, came, cached)
+        )
+
+    def close(self) -> None:
+        """See LanguageModel."""
+        with self._lock:
+            if self._made is not None:
+                self._made.close()
+                self._made = None
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    @property
+    def _place(self) -> str:
+        return f"{self.name} at {self._url}" if self._url else self.name
+
+    @property
+    def _key_name(self) -> str:
+        return self._spec.api_key_env or "OPENAI_API_KEY"
+
+    @property
+    def _client(self) -> Any:
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    def _make(self) -> Any:
+        import openai
+
+        spec = self._spec
+        key = os.environ.get(self._key_name)
+        if spec.base_url is not None and spec.api_key_env is None:
+            key = "none"  # a key of OpenAI's is not for others
+        if not key:
+            raise ModelError(
+                f"{self.name} needs a key: set {self._key_name} in the environment", final=True
+            )
+        # One try at a time: whoever asks decides whether to ask again.
+        return openai.OpenAI(api_key=key, base_url=self._url, timeout=spec.timeout, max_retries=0)
+
+    def _body(self, ask: Ask, stream: bool) -> dict[str, Any]:
+        spec = self._spec
+        body: dict[str, Any] = {
+            "model": spec.name, "messages": ask.chat, self._limit: ask.max_tokens,
+            "temperature": spec.temperature, "seed": spec.seed, "stop": list(ask.stop) or None,
+            "tools": list(ask.tools) or None, "stream": stream,
+            "stream_options": {"include_usage": True} if stream else None,
+        }  # fmt: skip
+        return {
+            key: value
+            for key, value in body.items()
+            if value is not None and key not in self._refused
+        }
+
+    def _send(self, ask: Ask, stream: bool) -> Any:
+        from openai import BadRequestError
+
+        body = self._body(ask, stream)
+        try:
+            return self._client.chat.completions.create(**body)
+        except BadRequestError as error:
+            part = str(error.param or "")
+            if part == "max_tokens" and self._limit == part:
+                self._limit = "max_completion_tokens"
+                return self._send(ask, stream)
+            if part in OPTIONAL and part in body:
+                log.warning("%s takes no %s: it is left out", self.name, part)
+                raise _Refused(part) from None
+            raise
+
+    def _whole(self, ask: Ask) -> tuple[str, Finish, Any]:
+        response = self._send(ask, stream=False)
+        choice = self._choice(response)
+        message = choice.message
+        if refusal := getattr(message, "refusal", None):
+            return str(refusal), "refusal", response.usage
+        text = message.content or _calls(message)
+        if not isinstance(text, str):
+            raise self._nonsense()
+        return text, _finish(choice.finish_reason), response.usage
+
+    def _streamed(self, ask: Ask, say: Say) -> tuple[str, Finish, Any]:
+        parts: list[str] = []
+        finish: Finish | None = None
+        usage = None
+        try:
+            with self._send(ask, stream=True) as stream:
+                for chunk in stream:
+                    usage = getattr(chunk, "usage", None) or usage
+                    for choice in getattr(chunk, "choices", None) or ():
+                        refusal = getattr(choice.delta, "refusal", None)
+                        piece = refusal or choice.delta.content or ""
+                        if piece:
+                            parts.append(piece)
+                            say(piece)
+                        if refusal:
+                            finish = "refusal"
+                        elif choice.finish_reason:
+                            finish = finish or _finish(choice.finish_reason)
+        except _Refused:
+            raise
+        except Exception as error:
+            if not parts:
+                raise
+            # What has been said can't be taken back: asking again would say it twice.
+            raise self._broken(parts) from error
+        if finish is None:
+            raise self._broken(parts) if parts else self._nonsense()
+        return "".join(parts), finish, usage
+
+    def _choice(self, response: Any) -> Any:
+        choices = getattr(response, "choices", None)
+        if not isinstance(choices, list) or not choices or choices[0].message is None:
+            raise self._nonsense()
+        return choices[0]
+
+    def _nonsense(self) -> ModelError:
+        return ModelError(
+            f"{self._place} answered something that is no chat completion", again=True, billed=True
+        )
+
+    def _broken(self, parts: list[str]) -> ModelError:
+        count = len("".join(parts))
+        return ModelError(
+            f"{self._place} broke off after {count:,} characters of its answer", billed=True
+        )
+
+
+class _Refused(Exception):
+    def __init__(self, part: str) -> None:
+        self.part = part
+
+
+@contextmanager
+def _in_our_words(place: str, key_name: str) -> Iterator[None]:
+    """Say what went wrong, whether asking again may help, and whether it may be billed."""
+    import httpx
+    import openai
+
+    try:
+        yield
+    except ModelError:
+        raise
+    except openai.APITimeoutError as error:
+        raise ModelError(
+            f"{place} gave no sign of life in time", again=True, billed=True
+        ) from error
+    except openai.APIConnectionError as error:
+        reason = str(error.__cause__ or error).strip().splitlines()
+        why = f": {reason[0]}" if reason else ""
+        raise ModelError(f"{place} can't be reached{why}", again=True) from error
+    except openai.APIStatusError as error:
+        raise _by_status(place, key_name, error) from error
+    except (openai.APIError, httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        # Cut off in the middle, or nothing that the client can read.
+        reason = str(error).strip().splitlines()
+        raise ModelError(
+            f"{place} sent an answer that can't be read ({reason[0] if reason else 'cut off'})",
+            again=True, billed=True,
+        ) from error  # fmt: skip
+
+
+def _by_status(place: str, key_name: str, error: Any) -> ModelError:
+    status, said = error.status_code, _message(error)
+    if status in (401, 403):
+        return ModelError(f"{place} refuses the key in {key_name} ({status}: {said})", final=True)
+    if status == 404:
+        return ModelError(f"{place}: there is no such model or address (404: {said})", final=True)
+    if status == 429 and error.code == "insufficient_quota":
+        return ModelError(f"{place}: the account has no credit left (429: {said})", final=True)
+    if status in (408, 409, 429) or status >= 500:
+        return ModelError(
+            f"{place} is busy or broken ({status}: {said})", again=True, after=_after(error)
+        )
+    return ModelError(f"{place} refuses the request ({status}: {said})")
+
+
+def _message(error: Any) -> str:
+    body = error.body
+    said = body.get("message") if isinstance(body, Mapping) else None
+    lines = str(said or error.message or "no reason given").strip().splitlines()
+    return lines[0][:300] if lines else "no reason given"
+
+
+def _after(error: Any) -> float | None:
+    """Read how many seconds a server wants to be left alone."""
+    try:
+        return max(0.0, float(error.response.headers.get("retry-after", "")))
+    except ValueError:
+        return None
+
+
+def _finish(reason: str | None) -> Finish:
+    if reason == "length":
+        return "length"
+    return "refusal" if reason == "content_filter" else "stop"
+
+
+def _calls(message: Any) -> str | None:
+    """Write calls to tools as an answer."""
+    calls = getattr(message, "tool_calls", None)
+    if not calls:
+        return message.content if message.content is not None else ""
+    made = [{"name": c.function.name, "arguments": c.function.arguments} for c in calls]
+    return json.dumps(made, ensure_ascii=False)
+
+
+def _counted(usage: Any, ask: Ask, text: str) -> tuple[int, int, int]:
+    """Give the tokens sent, come, and read from a cache; our own count where none is told."""
+    if usage is None:
+        from promptlib.budget.tokens import TokenCounter
+
+        return ask.tokens, TokenCounter.for_encoding("o200k_base").count(text), 0
+    details = getattr(usage, "prompt_tokens_details", None)
+    cached = getattr(details, "cached_tokens", None) or 0
+    return int(usage.prompt_tokens or 0), int(usage.completion_tokens or 0), int(cached)

@@ -1,0 +1,108 @@
+"""Build a prompt and ask a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from promptlib.errors import ConfigError
+from promptlib.models.answer import Answer, Say
+from promptlib.models.asking import Asker
+from promptlib.models.cache import AnswerCache
+from promptlib.models.counting import ask_of, model_options, window_of
+from promptlib.models.opening import OpenModel, open_model
+from promptlib.models.prices import Spending
+from promptlib.project import Project
+from promptlib.prompt import Prompt
+from promptlib.settings import Options
+from promptlib.templating.template import Template
+
+
+@dataclass(frozen=True)
+class Run:
+    """A prompt and what was answered."""
+
+    model: str
+    prompt: Prompt
+    answer: Answer
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give everything as plain data."""
+        return {
+            "model": self.model,
+            "answer": self.answer.to_dict(),
+            "prompt": self.prompt.to_dict(),
+        }
+
+    def report(self) -> str:
+        """Say in a line what the answer took."""
+        return answer_report(self.model, self.answer)
+
+
+def answer_report(model: str, answer: Answer) -> str:
+    """Say in a line what an answer took."""
+    parts = [f"{answer.input_tokens:,} tokens in, {answer.output_tokens:,} out"]
+    if answer.cached:
+        parts.append("from the cache, at no cost")
+    else:
+        parts.append(cost_text(answer.cost))
+        parts.append(f"{answer.seconds:.1f} s")
+    if answer.finish != "stop":
+        parts.append({"length": "cut at the longest answer", "refusal": "refused"}[answer.finish])
+    return f"{model}: {'; '.join(parts)}"
+
+
+def cost_text(cost: float | None) -> str:
+    """Write a sum of money."""
+    if cost is None:
+        return "price not known"
+    return f"${cost:.6f}" if 0 < cost < 0.01 else f"${cost:.2f}"
+
+
+def run_prompt(
+    project: Project,
+    template: str,
+    query: str | None = None,
+    *,
+    model: str | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    history: Iterable[Any] | None = None,
+    options: Options | None = None,
+    max_tokens: int | None = None,
+    fresh: bool = False,
+    max_cost: float | None = None,
+    say: Say | None = None,
+) -> Run:
+    """Build a prompt as `Project.build` does, counted by the model's own tokens, and ask.
+
+    `model` is a name of promptlib.toml or KIND:NAME; the template's or the project's by default.
+    An answer to the same prompt is taken from the cache unless `fresh`. `say` is handed the answer
+    as it comes. `max_cost` (USD) is never passed. Raises what `build` does, and ModelError.
+    """
+    loaded = project.template(template)
+    opened = named_model(project, model, loaded)
+    given = sized(opened, loaded, model_options(opened, options))
+    prompt = project.build(template, query, inputs=inputs, history=history, **given)
+    stop = loaded.front.answer.stop
+    asker = Asker(opened, AnswerCache(project.database), spending=Spending(max_cost), fresh=fresh)
+    ask = ask_of(prompt, opened.spec, stop=stop, max_tokens=max_tokens)
+    return Run(opened.model.name, prompt, asker.ask(ask, say))
+
+
+def named_model(project: Project, name: str | None, template: Template | None = None) -> OpenModel:
+    """Open the model that is named, or the template's, or the project's; raises ConfigError."""
+    front = template.front.model if template is not None else None
+    name = name or front or project.config.model
+    if name is None:
+        raise ConfigError("no language model is named: give one with --model, or in promptlib.toml")
+    return open_model(name, project.config.models)
+
+
+def sized(opened: OpenModel, template: Template, options: Options) -> Options:
+    """Give a prompt the model's window as its budget, where nobody says how long it may be."""
+    if options.get("budget") is None and template.front.budget.tokens is None:
+        window = window_of(opened.spec)
+        if window is not None:
+            return {**options, "budget": window}
+    return options
