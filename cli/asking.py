@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-_OPTIONS = [
-    click.option(
-        "--model", metavar="MODEL",
-        help="A [models.NAME] of promptlib.toml, openai:NAME, llm:NAME, local:NAME, or one of "
-        "OpenAI's; the template's by default.",
-    ),
+from .output import counted, say
+
+if TYPE_CHECKING:
+    from promptlib.experiment.results import Experiment
+
+MODEL = "A [models.NAME] of promptlib.toml, openai:NAME, llm:NAME, local:NAME, or one of OpenAI's"
+
+model_option = click.option("--model", metavar="MODEL", help=f"{MODEL}; the template's by default.")
+
+_LIMITS = [
     click.option("--fresh", is_flag=True, help="Ask again what was asked before."),
     click.option(
         "--max-cost", type=click.FloatRange(min=0), metavar="USD",
@@ -25,8 +29,23 @@ _OPTIONS = [
 ]  # fmt: skip
 
 
-def asking_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of one model and its limits."""
-    for option in reversed(_OPTIONS):
+def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how much may be asked and spent."""
+    for option in reversed(_LIMITS):
         command = option(command)
     return command
+
+
+def tell_experiment(found: Experiment) -> None:
+    """Say where the questions are from, how they were judged, what it took and what is missing."""
+    from promptlib.experiment.showing import meaning_of
+    from promptlib.running import cost_text
+
+    say(f"{found.prepared.source}; judged by {found.metric}: {meaning_of(found.metric)}")
+    asked = counted(found.calls - found.cached, "call")
+    spent = "price not known" if found.unpriced else cost_text(found.spent)
+    say(f"{asked}, {found.cached:,} answers from the cache; {spent}")
+    for problem, count in found.problems.items():
+        say(f"{counted(count, 'question')} not answered: {problem}")
+    if found.stopped is not None:
+        say(f"{'stopped early' if found.early else 'partial'}: {found.stopped}")

@@ -74,7 +74,7 @@ def query_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "-k", "ks", multiple=True, metavar="N,...",
-            callback=listed(whole(1), "whole numbers, 1 or more"), help="Examples to show.",
+            callback=listed(whole(0), "whole numbers"), help="Examples to show.",
         ),
         click.option(
             "--budget", "budgets", multiple=True, metavar="TOKENS,...",
@@ -95,7 +95,7 @@ def query_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def what_is_asked(project: Project, template: str | None, told: dict[str, Any]) -> dict[str, Any]:
-    """Make the arguments of `evaluate` and `tune` from the options of `query_options`."""
+    """Make the arguments of `evaluate`, `tune` and `examine` from those of `query_options`."""
     from promptlib.evaluation.session import QuerySource
 
     if template is None and told["store"] is None:

@@ -13,7 +13,7 @@ import click
 
 COMMANDS = (
     "advise", "build", "bundle", "doctor", "eval", "finetune", "init", "model", "replay", "run",
-    "search", "store", "template", "tokens", "tune", "usage",
+    "search", "store", "template", "test", "tokens", "tune", "usage",
 )  # fmt: skip
 """Each is in a file of its own, read only when the command is used or listed."""
 

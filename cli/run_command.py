@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from .asking import asking_options
+from .asking import limit_options, model_option
 from .output import json_option, open_project, print_json, say
 from .prompting import prompt_options, what_is_prompted
 
 
 @click.command()
 @prompt_options
-@asking_options
+@model_option
+@limit_options
 @json_option
 @click.pass_context
 def run(

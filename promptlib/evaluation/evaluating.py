@@ -47,12 +47,20 @@ class Way:
     budget: int | None
     """In tokens; None for one that is never met."""
     weights: Weights = field(default_factory=Weights)
+    order: str | None = None
+    """In the prompt; None for the settings'."""
+    static: int | None = None
+    """How many static examples stand before those; None for the template's."""
 
     @property
     def name(self) -> str:
         """The strategy's name, and what it is told."""
-        told = (f" {name}={value:g}" for name, value in self.weights.changed().items())
-        return "".join([strategy_name(self.strategy), *told])
+        if not self.k:
+            return "zero-shot" if not self.static else "static alone"
+        told = [f"{name}={value:g}" for name, value in self.weights.changed().items()]
+        told += [self.order] if self.order is not None else []
+        told += [f"static={self.static}"] if self.static is not None else []
+        return " ".join([strategy_name(self.strategy), *told])
 
     def __str__(self) -> str:
         limit = "" if self.budget is None else f", {self.budget:,} tokens"
@@ -61,7 +69,18 @@ class Way:
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
         name, weights = strategy_name(self.strategy), self.weights.changed()
-        return {"strategy": name, "weights": weights, "k": self.k, "budget": self.budget}
+        facts = {"strategy": name, "weights": weights, "k": self.k, "budget": self.budget}
+        also = {"order": self.order, "static": self.static}
+        return facts | {name: value for name, value in also.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Built:
+    """The prompt of a question, and what can be said of it without a model."""
+
+    prompt: Prompt | None
+    """None where it can't be built within the budget."""
+    measures: Mapping[str, float]
 
 
 Values = Mapping[str, NDArray[np.float64]]
@@ -83,6 +102,8 @@ class Evaluator:
     settings: Settings
     """Those in force; ways change strategy, weights, k and budget."""
     embedder: Embedder
+    static: tuple[Example, ...] = ()
+    """What ways with static examples take the first of."""
 
     def __post_init__(self) -> None:
         self._examples: dict[int, Example] = {}
@@ -130,10 +151,10 @@ class Evaluator:
         numbers = range(len(self.questions)) if numbers is None else numbers
         table = np.full((len(ways), len(MEASURES), len(numbers)), np.nan)
         columns = {name: number for number, name in enumerate(MEASURES)}
-        self._of_question(numbers[0], ways)  # what is loaded at first use is no way's latency
+        self.build(numbers[0], ways)  # what is loaded at first use is no way's latency
         for done, number in enumerate(numbers):
-            for way, found in enumerate(self._of_question(number, ways)):
-                for name, value in found.items():
+            for way, found in enumerate(self.build(number, ways)):
+                for name, value in found.measures.items():
                     table[way, columns[name], done] = value
             if report is not None:
                 report(done + 1, len(numbers))
@@ -171,16 +192,29 @@ class Evaluator:
             rows=len(self.state), pending=self.state.pending, notes=(), origin={},
         )  # fmt: skip
 
-    def prompt(self, number: int, way: Way, shortlist: Shortlist | None = None) -> Prompt:
-        """Build the prompt of a question; raises what `build` does."""
+    def prompt(
+        self, number: int, way: Way, shortlist: Shortlist | None = None, asked: str | None = None
+    ) -> Prompt:
+        """Build the prompt of a question; raises what `build` does.
+
+        `asked` takes the place of the query, among examples that are the query's.
+        """
         if shortlist is None:
             shortlist = self.shortlist(number, way, max(SHORTLIST, way.k))
         request = self.requests[number]
+        if asked is not None:
+            names = {*request.template.query_inputs} - {"history"}
+            request = replace(request, inputs={**request.inputs, **dict.fromkeys(names, asked)})
         budget = AMPLE if way.budget is None else way.budget
         settings = replace(
-            request.settings, strategy=way.strategy, k=way.k, budget=budget, weights=way.weights
-        )
-        return replace(request, settings=settings).prompt(shortlist)
+            request.settings, strategy=way.strategy, k=way.k, budget=budget, weights=way.weights,
+            order=way.order or request.settings.order,
+            min_k=min(way.k, request.settings.min_k),
+        )  # fmt: skip
+        template = request.template
+        if way.static is not None:
+            template = replace(template, static=self.static[: way.static])
+        return replace(request, settings=settings, template=template).prompt(shortlist)
 
     def fetch(self, keys: Sequence[int]) -> list[Example]:
         """Read examples, each once."""
@@ -205,33 +239,34 @@ class Evaluator:
         texts = [request.query_text(recipe) for request in self.requests]
         return list(map(Query, texts, self.embedder.embed(texts, kind="query")))
 
-    def _of_question(self, number: int, ways: Sequence[Way]) -> list[dict[str, float]]:
+    def build(self, number: int, ways: Sequence[Way]) -> list[Built]:
+        """Build the prompts of one question in all ways."""
         shortlists: dict[Any, Shortlist] = {}
         depth = max(SHORTLIST, *(way.k for way in ways))
         results = []
         self._examples = {}
         for way in ways:
-            kind = _kind(way.strategy)
+            kind = _kind(way.strategy), way.k > 0
             if kind not in shortlists:
                 shortlists[kind] = self.shortlist(number, way, depth)
                 self.fetch(shortlists[kind].candidates.keys.tolist())  # not part of the latency
             results.append(self._of_way(number, way, shortlists[kind]))
         return results
 
-    def _of_way(self, number: int, way: Way, shortlist: Shortlist) -> dict[str, float]:
+    def _of_way(self, number: int, way: Way, shortlist: Shortlist) -> Built:
         start = time.perf_counter()
         try:
             prompt = self.prompt(number, way, shortlist)
         except (BudgetError, TooFewExamplesError):
             nothing = shortlist.candidates.at(slice(0))
-            return measure(self._shown(number, way, nothing, ())) | {"failed": 1.0}
+            return Built(None, measure(self._shown(number, way, nothing, ())) | {"failed": 1.0})
         passed = time.perf_counter() - start
         shown = self._shown(number, way, shortlist.candidates, prompt.examples)
         found = measure(shown) | {"tokens": prompt.tokens, "latency_ms": passed * 1e3}
         found["failed"] = 0.0
         if way.budget is not None:
             found["budget_use"] = prompt.tokens / (prompt.budget - prompt.reserve)
-        return found
+        return Built(prompt, found)
 
     def _shown(
         self, number: int, way: Way, found: Candidates, examples: Sequence[PromptExample]

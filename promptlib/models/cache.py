@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import delete, insert, inspect, select
 
@@ -23,24 +24,24 @@ class AnswerCache:
         """Whether answers can be kept."""
         return not self._database.read_only
 
-    def get(self, model: LanguageModel, ask: Ask) -> Answer | None:
-        """Find an answer to the same question by the same model."""
+    def get(self, model: LanguageModel, ask: Ask, **also: Any) -> Answer | None:
+        """Find an answer to the same question by the same model; `also` is part of it."""
         if not self._database.exists:
             return None
         columns = answers.c
         query = select(
             columns.text, columns.finish, columns.input_tokens, columns.output_tokens,
             columns.seconds, columns.cost,
-        ).where(columns.key == _key(model, ask))  # fmt: skip
+        ).where(columns.key == _key(model, ask, also))  # fmt: skip
         with self._database.read() as connection:
             if not inspect(connection).has_table(answers.name):
                 return None  # read-only, and older than this
             row = connection.execute(query).one_or_none()
         return None if row is None else Answer(*row, cached=True)
 
-    def put(self, model: LanguageModel, ask: Ask, answer: Answer) -> None:
+    def put(self, model: LanguageModel, ask: Ask, answer: Answer, **also: Any) -> None:
         """Keep an answer, in place of an older one."""
-        key = _key(model, ask)
+        key = _key(model, ask, also)
         row = {
             "key": key, "model": model.name, "settings": dict(model.identity), "store": ask.store,
             "text": answer.text, "finish": answer.finish, "input_tokens": answer.input_tokens,
@@ -60,5 +61,5 @@ class AnswerCache:
             return connection.execute(chosen).rowcount
 
 
-def _key(model: LanguageModel, ask: Ask) -> str:
-    return ask.digest(**model.identity)
+def _key(model: LanguageModel, ask: Ask, also: Mapping[str, Any]) -> str:
+    return ask.digest(**model.identity, **also)

@@ -56,9 +56,9 @@ class LocalModel:
         """See LanguageModel."""
         import torch
 
-        start = time.perf_counter()
         with self._lock, torch.inference_mode():
             model, tokenizer = self._parts
+            start = time.perf_counter()  # neither loading nor waiting is the answer's
             ids = self._ids(ask)
             room = self._room(ids, ask)
             watch = _Watch(tokenizer, ids.shape[1], ask.stop, say, self._ended)

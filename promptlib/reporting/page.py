@@ -15,14 +15,35 @@ FOLDER = Path(__file__).resolve().parent.parent / "data" / "reporting"
 
 
 @dataclass(frozen=True)
+class Panel:
+    """A text in a box; `folded` is shown when somebody asks for it."""
+
+    title: str
+    text: str
+    good: bool | None = None
+    """Whether it is as it should be; None where there is no telling."""
+    folded: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Panels side by side under a heading."""
+
+    title: str
+    panels: Sequence[Panel]
+
+
+@dataclass(frozen=True)
 class Section:
-    """A part of a page: a heading, lines of text, a picture (SVG), a table; any of them empty."""
+    """A part of a page: a heading, lines of text, a picture (SVG), a table, comparisons; any of
+    them empty."""
 
     title: str = ""
     lines: Sequence[str] = ()
     picture: str = ""
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[Any]] = ()
+    comparisons: Sequence[Comparison] = ()
 
 
 def make_page(
@@ -55,6 +76,7 @@ def _shown(section: Section) -> dict[str, Any]:
         "lines": section.lines,
         "picture": section.picture[section.picture.find("<svg") :] if section.picture else "",
         "columns": columns,
+        "comparisons": section.comparisons,
         "rows": [[_cell(cell) for cell in row] for row in section.rows],
     }
 

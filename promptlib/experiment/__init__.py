@@ -1,0 +1,1 @@
+"""Ask a language model, on queries whose answers are known, which way of prompting works."""

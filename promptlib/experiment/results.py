@@ -1,0 +1,169 @@
+"""What came of an experiment: accuracies with intervals, differences, errors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from promptlib.experiment.arms import Arm, Judged, Kinds
+from promptlib.experiment.asking import Answers
+from promptlib.experiment.preparing import Prepared
+from promptlib.intervals import Bootstrap, Difference, Estimate, Floats, wilson
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """What came of one arm."""
+
+    arm: Arm
+    accuracy: Estimate | None
+    """Share of right answers with Wilson's interval, or the mean score with a bootstrap one; None
+    where nothing was answered."""
+    against_first: Difference | None
+    """How much better than the first arm, on the questions that both answered."""
+    answered: int
+    failed: int
+    """Questions that no answer came to."""
+    kinds: Kinds
+    tokens: float
+    """Of the prompt, mean."""
+    seconds: float
+    """Of an answer, median."""
+    cost: float | None
+    """USD for a thousand questions; None where no price is known."""
+    judged: Sequence[Judged] = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain data."""
+        accuracy, against = self.accuracy, self.against_first
+        return {
+            **self.arm.to_dict(),
+            "accuracy": accuracy and accuracy.value,
+            "interval": accuracy and [accuracy.low, accuracy.high],
+            "against_first": against
+            and {"difference": against.value, "low": against.low, "high": against.high,
+                 "p": against.p},
+            "answered": self.answered,
+            "failed": self.failed,
+            "kinds": dict(self.kinds),
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+            "cost_per_1000": self.cost,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Arms, compared on the same questions."""
+
+    prepared: Prepared = field(repr=False)
+    metric: str
+    results: Sequence[ArmResult]
+    stopped: str | None
+    """Why not everything was asked: None where it was."""
+    early: bool
+    """Whether that is because the answer was clear."""
+    calls: int
+    cached: int
+    spent: float
+    """USD, in this run."""
+    unpriced: int
+    """Answers without a known price."""
+    problems: Mapping[str, int]
+    """Why questions weren't answered -> how many."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether something is missing that was asked for."""
+        return bool(self.problems) or (self.stopped is not None and not self.early)
+
+    @cached_property
+    def confusions(self) -> Mapping[tuple[str, str], Sequence[int]]:
+        """(right label, what was said) -> how often in each arm; most frequent first."""
+        counts: dict[tuple[str, str], list[int]] = {}
+        for at, result in enumerate(self.results):
+            for judged in result.judged:
+                if judged.score < 1 and judged.verdict.kind != "right":
+                    right = self.prepared.wanted[judged.trial.question].label
+                    if right is not None:
+                        said = (
+                            judged.verdict.said
+                            if judged.verdict.kind == "wrong"
+                            else f"({judged.verdict.kind})"
+                        )
+                        pair = right, said
+                        counts.setdefault(pair, [0] * len(self.results))[at] += 1
+        return dict(sorted(counts.items(), key=lambda item: (-sum(item[1]), item[0])))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give everything but prompts and answers as plain data."""
+        return {
+            "store": self.prepared.store,
+            "questions": len(self.prepared.trials),
+            "source": self.prepared.source,
+            "metric": self.metric,
+            "rows": [result.to_dict() for result in self.results],
+            "partial": self.is_partial,
+            "stopped": self.stopped,
+            "stopped_early": self.early,
+            "calls": self.calls,
+            "cached": self.cached,
+            "spent": self.spent,
+            "unpriced": self.unpriced,
+            "problems": dict(self.problems),
+            "confusions": [
+                {"label": right, "said": said, "counts": list(counts)}
+                for (right, said), counts in self.confusions.items()
+            ],
+        }
+
+
+def results_of(prepared: Prepared, answers: Answers, seed: int = 0) -> list[ArmResult]:
+    """Estimate what each arm is worth, and how it compares with the first."""
+    count = len(prepared.trials)
+    bootstrap = Bootstrap(count, seed)
+    scores = [_scores(rows, count) for rows in answers.rows]
+    failed = Counter(trial.arm for trial, _ in answers.failed)
+    results = []
+    for at, arm in enumerate(prepared.arms):
+        judged = [answers.rows[at][question] for question in sorted(answers.rows[at])]
+        against = bootstrap.difference(scores[at], scores[0]) if at else None
+        sent = [j.answer for j in judged if j.answer is not None]
+        costs = [answer.cost for answer in sent]
+        known = [cost for cost in costs if cost is not None]
+        results.append(
+            ArmResult(
+                arm=arm,
+                accuracy=_estimate(scores[at], bootstrap),
+                against_first=against,
+                answered=len(judged),
+                failed=failed[at],
+                kinds=Counter(j.verdict.kind for j in judged),
+                tokens=float(np.mean([j.trial.tokens for j in judged])) if judged else 0.0,
+                seconds=float(np.median([a.seconds for a in sent])) if sent else 0.0,
+                cost=1000 * sum(known) / len(known) if len(known) == len(costs) and known else None,
+                judged=judged,
+            )
+        )
+    return results
+
+
+def _scores(rows: Mapping[int, Judged], count: int) -> Floats:
+    scores = np.full(count, np.nan)
+    for question, judged in rows.items():
+        scores[question] = judged.score
+    return scores
+
+
+def _estimate(scores: Floats, bootstrap: Bootstrap) -> Estimate | None:
+    known = scores[~np.isnan(scores)]
+    if not len(known):
+        return None
+    if np.isin(known, (0, 1)).all():
+        return wilson(int(known.sum()), len(known))
+    return bootstrap.estimate(scores)

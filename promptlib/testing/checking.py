@@ -1,0 +1,162 @@
+"""Run the cases of templates: build each prompt, ask if a model is named, and check both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from promptlib.errors import PromptlibError
+from promptlib.models.answer import Answer
+from promptlib.models.asking import Asker
+from promptlib.models.cache import AnswerCache
+from promptlib.models.counting import ask_of, model_options
+from promptlib.models.opening import OpenModel, open_model
+from promptlib.models.prices import Spending
+from promptlib.project import Project
+from promptlib.prompt import Prompt
+from promptlib.running import sized
+from promptlib.testing.assertions import Subject
+from promptlib.testing.snapshots import changes, read_snapshots, snapshot_path, write_snapshots
+from promptlib.testing.suite import Case, Suite, find_suites, read_suite
+
+Status = Literal["passed", "failed", "error", "skipped"]
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What came of one case."""
+
+    template: str
+    case: str
+    place: str
+    """Its file and line."""
+    status: Status
+    problems: tuple[str, ...]
+    seconds: float
+    skipped: int = 0
+    """Assertions on answers that weren't checked, since no model was named."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain data."""
+        return {**vars(self), "problems": list(self.problems)}
+
+
+def run_tests(
+    project: Project, *templates: str, model: str | None = None, update: bool = False,
+    fresh: bool = False, max_cost: float | None = None, max_tokens: int | None = None,
+) -> list[CaseResult]:  # fmt: skip
+    """Run the cases of templates, or of all that have some; `update` takes snapshots anew.
+
+    Without a model, named here or in the file of cases, assertions on answers are skipped. Raises
+    TemplateError for files of cases that can't be read, before anything is asked.
+    """
+    folder = project.registry.files
+    suites = [read_suite(folder, name) for name in templates or find_suites(folder)]
+    spending = Spending(max_cost)
+    results: list[CaseResult] = []
+    for suite in suites:
+        named = model or suite.model
+        opened = open_model(named, project.config.models) if named is not None else None
+        asker = None
+        if opened is not None:
+            cache = AnswerCache(project.database)
+            asker = Asker(opened, cache, spending=spending, fresh=fresh)
+        results += _Checker(project, suite, opened, asker, update, max_tokens).run()
+    return results
+
+
+class _Checker:
+    def __init__(
+        self, project: Project, suite: Suite, opened: OpenModel | None, asker: Asker | None,
+        update: bool, max_tokens: int | None,
+    ) -> None:  # fmt: skip
+        self._project = project
+        self._suite = suite
+        self._opened = opened
+        self._asker = asker
+        self._update = update
+        self._max_tokens = max_tokens
+        self._path = snapshot_path(suite.path)
+        self._known = read_snapshots(self._path)
+        self._taken: dict[str, str] = {}
+
+    def run(self) -> list[CaseResult]:
+        results = [self._result(case) for case in self._suite.cases]
+        if self._update and self._taken != self._known:
+            write_snapshots(self._path, self._taken)
+        return results
+
+    def _result(self, case: Case) -> CaseResult:
+        start = time.perf_counter()
+        skipped, problems = 0, []
+        status: Status = "passed"
+        try:
+            prompt = self._built(case)
+            problems = self._of_prompt(case, prompt)
+            if case.answer and self._asker is not None:
+                answer = self._asked(prompt)
+                subject = self._subject(answer.text, answer.output_tokens)
+                found = (assertion.problem(subject) for assertion in case.answer)
+                problems += [f"the answer {problem}" for problem in found if problem]
+            else:
+                skipped = len(case.answer)
+        except PromptlibError as error:
+            status, problems = "error", [*problems, str(error)]
+            if case.name in self._known:  # a prompt that can't be built keeps its snapshot
+                self._taken[case.name] = self._known[case.name]
+        if status == "passed" and problems:
+            status = "failed"
+        elif status == "passed" and skipped and not case.prompt:
+            status = "skipped"
+        place = f"{self._suite.path}:{case.line}"
+        passed = time.perf_counter() - start
+        return CaseResult(
+            self._suite.template, case.name, place, status, tuple(problems), passed, skipped
+        )
+
+    def _built(self, case: Case) -> Prompt:
+        options: Any = dict(case.spec.options)
+        if self._opened is not None and case.answer:
+            template = self._project.template(self._suite.template)
+            options = sized(self._opened, template, model_options(self._opened, options))
+        return self._project.build(
+            self._suite.template, inputs=case.spec.inputs, history=case.spec.history, **options
+        )
+
+    def _of_prompt(self, case: Case, prompt: Prompt) -> list[str]:
+        subject = self._subject(prompt.text, prompt.tokens)
+        found = (assertion.problem(subject) for assertion in case.prompt)
+        problems = [f"the prompt {problem}" for problem in found if problem]
+        if any(assertion.word == "snapshot" for assertion in case.prompt):
+            self._taken[case.name] = prompt.text
+            before = self._known.get(case.name)
+            if before != prompt.text and not self._update:
+                problems.append(
+                    "the prompt has no snapshot yet: take it with promptlib test --update"
+                    if before is None
+                    else f"the prompt isn't as it was:\n{changes(before, prompt.text)}"
+                )
+        return problems
+
+    def _asked(self, prompt: Prompt) -> Answer:
+        assert self._asker is not None and self._opened is not None
+        stop = self._project.template(self._suite.template).front.answer.stop
+        return self._asker.ask(
+            ask_of(prompt, self._opened.spec, stop=stop, max_tokens=self._max_tokens)
+        )
+
+    def _subject(self, text: str, tokens: int) -> Subject:
+        return Subject(text, tokens, self._suite.path.parent, self._similarity)
+
+    def _similarity(self, one: str, other: str) -> float:
+        first, second = self._project.embedder.embed([one, other])
+        return float(np.dot(first, second))
+
+
+def failed(results: Sequence[CaseResult]) -> list[CaseResult]:
+    """Give those that didn't pass."""
+    return [result for result in results if result.status in ("failed", "error")]
