@@ -11,8 +11,9 @@ import argparse
 from common import save
 from sets import add_sets, prepared
 
+from promptlib.evaluation.recording import record
 from promptlib.evaluation.session import QuerySource, evaluate
-from promptlib.evaluation.tuning import record, tune
+from promptlib.evaluation.tuning import tune
 from promptlib.selection.strategies import AUTO
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from .output import counted, say
 
@@ -34,6 +35,14 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_LIMITS):
         command = option(command)
     return command
+
+
+def refuse_without_model(context: click.Context, names: Sequence[str]) -> None:
+    """Refuse options that would be ignored, since no model is asked."""
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in names and source is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[0]} needs --model")
 
 
 def tell_experiment(found: Experiment) -> None:

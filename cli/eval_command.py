@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
-from .asking import MODEL, limit_options, tell_experiment
-from .evaluating import listed, query_options, what_is_asked
+from .asking import MODEL, limit_options, refuse_without_model, tell_experiment
+from .evaluating import listed, query_options, way_options, what_is_asked
 from .output import check_writable, json_option, open_project, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("templates", nargs=-1)
 @query_options
+@way_options
 @click.option(
     "--order", "orders", multiple=True, metavar="NAME,...", callback=listed(str, "names"),
     help="With --model: nearest-last, nearest-first, edges, shuffled.",
@@ -99,7 +99,7 @@ def eval(
         if found.is_partial:
             ctx.exit(1)
         return
-    _refuse_without_model(ctx, answers)
+    refuse_without_model(ctx, (*_ASKING, "answers"))
     if len(templates) > 1:
         raise click.UsageError("several templates can be compared with --model alone")
     from promptlib.evaluation.session import evaluate
@@ -137,19 +137,6 @@ def _examined(
         project, templates, models, **what_is_asked(project, templates[0], told), **asks,
         limits=limits,
     )  # fmt: skip
-
-
-def _refuse_without_model(ctx: click.Context, answers: str | None) -> None:
-    """Refuse what would be ignored."""
-    given = [
-        option
-        for option in ctx.command.params
-        if option.name in _ASKING
-        and ctx.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
-    ]
-    if given or answers is not None:
-        name = given[0].opts[0] if given else "--answers"
-        raise click.UsageError(f"{name} needs --model")
 
 
 def _write(files: list[tuple[str | None, Callable[[], bytes]]]) -> None:

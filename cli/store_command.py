@@ -148,6 +148,9 @@ def stats(ctx: click.Context, name: str, k: int, as_json: bool) -> None:
                 "distinct": found.volume.distinct,
                 "classes": found.volume.classes,
                 "auto": tuned.model_dump() if tuned else None,
+                "auto_for": {
+                    model: each.model_dump() for model, each in opened.settings.tuned_for.items()
+                },
                 "hint": hint.to_dict() if hint else None,
             }
         )
@@ -162,6 +165,8 @@ def stats(ctx: click.Context, name: str, k: int, as_json: bool) -> None:
         print_table(["label", "rows"], shown)
     if tuned is not None:
         say(f"auto: {tuned}")
+    for model, each in opened.settings.tuned_for.items():
+        say(f"auto for {model}: {each}")
     if hint is not None:
         say(f"hint: {hint}; ask: promptlib advise {name}")
 

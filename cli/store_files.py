@@ -94,7 +94,7 @@ def import_(
 def _tune(project: Project, name: str) -> None:
     """Search for the store's best strategy at the default k, on rows left out one at a time."""
     from promptlib.errors import ConfigError
-    from promptlib.evaluation.tuning import record
+    from promptlib.evaluation.recording import record
     from promptlib.evaluation.tuning import tune as search
     from promptlib.settings import DEFAULT_K
 

@@ -239,7 +239,7 @@ class Project(ProjectTemplates):
         self, request: Request, index: ExampleIndex, state: State, query: Query | None,
         connection: Connection,
     ) -> Prompt:  # fmt: skip
-        tuned = index.settings(state, connection).tuned
+        tuned = index.settings(state, connection).tuned_of(request.settings.model)
         settings = settled(request.settings, tuned, state.origin.fingerprint)
         found = make_shortlist(index, state, connection, query, settings, request.template)
         notes = (*self._store_notes(index.store, found.rows, found.pending), *found.notes)

@@ -86,7 +86,7 @@ def measure(project: Project, store: str, asked: Asked) -> Measured:
         **volume_facts(state.volume, sample), **history_facts(read_history(index.store)),
         **outcome_facts(judged), **corpus,
     }  # fmt: skip
-    if index.store.settings.tuned is not None:
+    if index.store.settings.tuned is not None or index.store.settings.tuned_for:
         facts["tuned"] = Fact(1.0)
     if not len(sample):
         return Measured(facts, notes=[f"store {store} has no examples to show"])

@@ -226,7 +226,8 @@ class Evaluator:
     # -- parts -----------------------------------------------------------------------------------
 
     def _in_force(self, strategy: str | Strategy) -> Way:
-        tuned = self.index.settings(self.state, self.connection).tuned
+        store = self.index.settings(self.state, self.connection)
+        tuned = store.tuned_of(self.settings.model)
         asked = replace(self.settings, strategy=strategy)
         found = settled(asked, tuned, self.state.origin.fingerprint)
         budget = None if found.budget == AMPLE else found.budget

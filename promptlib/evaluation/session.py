@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sqlalchemy import Connection
 
 from promptlib.errors import ConfigError, PromptlibError
 from promptlib.evaluation.evaluating import AMPLE, Evaluator, Values, Way
@@ -20,12 +21,16 @@ from promptlib.evaluation.questions import (
     questions_from_file,
     questions_from_store,
 )
-from promptlib.example import Recipe
+from promptlib.example import Example, Recipe
+from promptlib.filtering import Where
+from promptlib.index.state import State
+from promptlib.index.vector import ExampleIndex
 from promptlib.intervals import Bootstrap, Difference, Estimate
 from promptlib.project import Project
 from promptlib.request import Request, make_request, named_store
 from promptlib.selection.pool import Strategy
-from promptlib.settings import Options, resolve_settings
+from promptlib.settings import Options, Settings, resolve_settings
+from promptlib.static import choose_static
 from promptlib.templating.registry import TemplateRegistry
 from promptlib.templating.template import Template
 from promptlib.text import is_whole
@@ -246,11 +251,32 @@ def open_evaluator(
                 index, state, connection, allowed, holdout=queries.holdout, sample=sample,
                 seed=seed,
             )  # fmt: skip
+        static = _static(index, state, connection, loaded, settings)
+        found = _not_shown(found, static)
         recipe = index.store.settings.embed
         requests = _requests(project, loaded, found, recipe, inputs or {}, given)
         yield Evaluator(
-            index, state, connection, allowed, found, requests, settings, project.embedder
+            index, state, connection, allowed, found, requests, settings, project.embedder, static
         )
+
+
+def _static(
+    index: ExampleIndex, state: State, connection: Connection, template: Template,
+    settings: Settings,
+) -> tuple[Example, ...]:  # fmt: skip
+    """Choose what ways with static examples take the first of: as many as a prompt may show."""
+    spec = template.front.examples
+    if "static_examples" not in template.uses or spec is None or spec.static is None:
+        return ()
+    most = spec.static.model_copy(update={"k": max(1, len(template.static) + settings.k)})
+    return choose_static(index, state, connection, most, Where.parse(spec.where))
+
+
+def _not_shown(questions: Questions, static: Sequence[Example]) -> Questions:
+    """Leave out questions that every prompt would show the answer of."""
+    ids = {example.id for example in static}
+    items = [item for item in questions.items if item.row is None or item.example.id not in ids]
+    return replace(questions, items=items)
 
 
 def _requests(

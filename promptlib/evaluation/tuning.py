@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,11 @@ from promptlib.evaluation.session import (
     outcomes_of,
     yardstick_of,
 )
-from promptlib.files.writing import replacing
 from promptlib.intervals import Difference
 from promptlib.project import Project
 from promptlib.selection.pool import Weights
 from promptlib.selection.strategies import AUTO, STRATEGIES, strategy_name
 from promptlib.settings import Options
-from promptlib.store.rows import now
-from promptlib.store.settings import Tuned
-from promptlib.store.tuning import save_tuned
-from promptlib.templating.rewriting import with_settings
 
 KS = (1, 2, 4, 8, 16)
 """Numbers of examples that are tried unless others are named."""
@@ -73,6 +68,9 @@ class Tuning:
     fingerprint: str
     """The embedder's."""
 
+    model = None
+    """No language model was asked."""
+
     @property
     def current(self) -> Way:
         """The settings in force."""
@@ -92,6 +90,11 @@ class Tuning:
     def is_better(self) -> bool:
         """Whether the gain is clear."""
         return self.gain is not None and self.gain.is_gain
+
+    @property
+    def auto_way(self) -> Way | None:
+        """The best way at the k and budget in force; None for a template that asks no query."""
+        return self.for_auto[-1].way if self.for_auto else None
 
     @property
     def auto_gain(self) -> Difference | None:
@@ -156,9 +159,9 @@ def tune(
         grid = _grid(evaluator, strategies, ks, budgets)
         tried = measured([current, default, *grid], 0, "searching")
         yardstick = yardstick_of(tried[current])
-        variants = _variants(_ranked(tried, yardstick), current)
+        variants = _variants(ranked_ways(tried, yardstick), current)
         tried |= measured((way for way in variants if way not in tried), 0, "searching weights")
-        best = _ranked(tried, yardstick)
+        best = ranked_ways(tried, yardstick)
         here = next(way for way in best if (way.k, way.budget) == (current.k, current.budget))
         judged = measured([current, best[0], default, here], 1, "judging")
         return Tuning(
@@ -172,51 +175,6 @@ def tune(
             queries=(len(halves[0]), len(halves[1])),
             fingerprint=evaluator.state.origin.fingerprint,
         )
-
-
-def record(project: Project, tuning: Tuning, *, by: str | None = None) -> bool:
-    """Make the store's `auto` follow the search where it is clear; else it is the default again.
-
-    Returns whether `auto` has left the default. Raises ReadOnlyError.
-    """
-    if not tuning.for_auto:
-        return False
-    best, gain, tuned = tuning.for_auto[-1].way, tuning.auto_gain, None
-    if gain is not None and tuning.moves_auto:
-        tuned = Tuned(
-            strategy=strategy_name(best.strategy), weights=best.weights.changed(), over=AUTO,
-            measure=tuning.yardstick, difference=gain.value, low=gain.low, high=gain.high,
-            queries=tuning.queries[1], k=best.k, embedder=tuning.fingerprint, at=now(),
-        )  # fmt: skip
-    store = project.store(tuning.store)
-    if store.settings.tuned != tuned:
-        save_tuned(store, tuned, by=by)
-    return tuned is not None
-
-
-def write_winner(project: Project, tuning: Tuning) -> bool:
-    """Write the winner into the template's front matter, with the evidence; False if not clear.
-
-    Raises TemplateError for a file without front matter.
-    """
-    if tuning.template is None or not tuning.is_better or tuning.gain is None:
-        return False
-    way, gain, path = tuning.winner, tuning.gain, project.registry.path(tuning.template)
-    told = {spec.name: None for spec in fields(Weights)} | way.weights.changed()
-    changes: dict[str, dict[str, Any]] = {
-        "examples": {"strategy": strategy_name(way.strategy), "k": way.k, **told}
-    }
-    if way.budget != tuning.current.budget:
-        changes["budget"] = {"tokens": way.budget}
-    comment = (
-        f"{now()[:10]}, {tuning.yardstick.replace('_', ' ')} {gain} against {tuning.current}, "
-        f"on {tuning.queries[1]} queries that took no part in choosing"
-    )
-    source = path.read_bytes().decode()  # as it stands there: line ends, mark and all
-    written = with_settings(source, str(path), changes, comment).encode()
-    with replacing(path) as out:
-        out.write(written)
-    return True
 
 
 def _halves(count: int, seed: int) -> tuple[list[int], list[int]]:
@@ -247,7 +205,7 @@ def _variants(ranked: Sequence[Way], current: Way) -> Iterator[Way]:
             yield replace(best, weights=told, k=current.k, budget=current.budget)
 
 
-def _ranked(tried: Mapping[Way, Values], yardstick: str) -> list[Way]:
+def ranked_ways(tried: Mapping[Way, Values], yardstick: str) -> list[Way]:
     """Order ways by the yardstick, then label hit; of equals the simplest and shortest is first."""
 
     def key(way: Way) -> tuple[float, float, int, int, int, int]:

@@ -79,8 +79,14 @@ def examine(
     return experiment_of(examiner, early=early, seed=queries.seed)
 
 
-def experiment_of(examiner: Examiner, *, early: bool = False, seed: int = 0) -> Experiment:
-    """Sum up what was answered; raises ModelError when nothing was."""
+def experiment_of(
+    examiner: Examiner, *, early: bool = False, seed: int = 0, arms: Sequence[int] | None = None,
+    questions: Sequence[int] | None = None,
+) -> Experiment:  # fmt: skip
+    """Sum up what was answered, in these arms to these questions, or all.
+
+    Raises ModelError when nothing was.
+    """
     answers, prepared = examiner.answers, examiner.prepared
     judged = [row for rows in answers.rows for row in rows.values()]
     if not any(row.answer is not None for row in judged) and answers.failed:
@@ -91,7 +97,7 @@ def experiment_of(examiner: Examiner, *, early: bool = False, seed: int = 0) -> 
     return Experiment(
         prepared=prepared,
         metric=answers.metric,
-        results=results_of(prepared, answers, seed),
+        results=results_of(prepared, answers, seed, arms, questions),
         stopped=stopped,
         early=early and answers.stopped is None,
         calls=answers.calls,

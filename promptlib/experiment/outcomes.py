@@ -63,7 +63,7 @@ class OutcomeLog:
             "strategy": strategy_name(way.strategy),
             "weights": way.weights.changed(),
             "k": way.k,
-            "ordering": way.order or "",
+            "ordering": prepared.orders[trial.arm],
             "budget": way.budget,
             "metric": self._metric,
             "question": question,

@@ -35,6 +35,8 @@ class Prepared:
     models: Mapping[str, OpenModel]
     """By the name in the arms."""
     templates: Mapping[str, Template]
+    orders: Sequence[str]
+    """In which each arm shows its examples."""
     trials: Sequence[Sequence[Trial]] = field(repr=False)
     """trials[question][arm]."""
     wanted: Sequence[Wanted] = field(repr=False)
@@ -60,6 +62,7 @@ def prepare(
     """
     queries = queries or QuerySource()
     arms: list[Arm] = []
+    orders: list[str] = []
     opened: dict[str, OpenModel] = {}
     loaded = {name: project.template(name) for name in templates}
     with ExitStack() as stack:
@@ -77,6 +80,7 @@ def prepare(
                     (evaluator, model, name, list(range(len(arms), len(arms) + len(found))))
                 )
                 arms += [Arm(model.called, name, way) for way in found]
+                orders += [way.order or evaluator.settings.order for way in found]
         first = groups[0][0]
         rows = [question.example for question in first.questions.items]
         for evaluator, *_ in groups[1:]:
@@ -100,7 +104,8 @@ def prepare(
             for question in first.questions.items
         ]
         return Prepared(
-            first.index.store.name, first.questions.source, arms, opened, loaded, trials, wanted,
+            first.index.store.name, first.questions.source, arms, opened, loaded, orders, trials,
+            wanted,
             [row.input for row in rows], [row.content_hash for row in rows],
             project.embedder, first.state.origin.fingerprint,
         )  # fmt: skip

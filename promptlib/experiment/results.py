@@ -38,6 +38,16 @@ class ArmResult:
     """USD for a thousand questions; None where no price is known."""
     judged: Sequence[Judged] = field(repr=False)
 
+    def against(self, other: ArmResult) -> Difference | None:
+        """Say how much better this is, on the questions that both answered."""
+        theirs = {judged.trial.question: judged.score for judged in other.judged}
+        pairs = np.array([
+            (judged.score, theirs[judged.trial.question])
+            for judged in self.judged
+            if judged.trial.question in theirs
+        ])  # fmt: skip
+        return Bootstrap(len(pairs)).difference(*pairs.T) if len(pairs) else None
+
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
         accuracy, against = self.accuracy, self.against_first
@@ -123,23 +133,28 @@ class Experiment:
         }
 
 
-def results_of(prepared: Prepared, answers: Answers, seed: int = 0) -> list[ArmResult]:
-    """Estimate what each arm is worth, and how it compares with the first."""
-    count = len(prepared.trials)
-    bootstrap = Bootstrap(count, seed)
-    scores = [_scores(rows, count) for rows in answers.rows]
+def results_of(
+    prepared: Prepared, answers: Answers, seed: int = 0, arms: Sequence[int] | None = None,
+    questions: Sequence[int] | None = None,
+) -> list[ArmResult]:  # fmt: skip
+    """Estimate what each arm is worth, and how it compares with the first of them."""
+    asked = range(len(prepared.trials)) if questions is None else questions
+    shown = range(len(prepared.arms)) if arms is None else arms
+    bootstrap = Bootstrap(len(asked), seed)
+    scores = {arm: _scores(answers.rows[arm], asked) for arm in shown}
     failed = Counter(trial.arm for trial, _ in answers.failed)
     results = []
-    for at, arm in enumerate(prepared.arms):
-        judged = [answers.rows[at][question] for question in sorted(answers.rows[at])]
-        against = bootstrap.difference(scores[at], scores[0]) if at else None
+    for at in shown:
+        arm, rows = prepared.arms[at], answers.rows[at]
+        judged = [rows[question] for question in sorted({*rows} & {*asked})]
+        against = bootstrap.difference(scores[at], scores[shown[0]]) if at != shown[0] else None
         sent = [j.answer for j in judged if j.answer is not None]
         costs = [answer.cost for answer in sent]
         known = [cost for cost in costs if cost is not None]
         results.append(
             ArmResult(
                 arm=arm,
-                accuracy=_estimate(scores[at], bootstrap),
+                accuracy=accuracy_of(scores[at], bootstrap),
                 against_first=against,
                 answered=len(judged),
                 failed=failed[at],
@@ -153,17 +168,19 @@ def results_of(prepared: Prepared, answers: Answers, seed: int = 0) -> list[ArmR
     return results
 
 
-def _scores(rows: Mapping[int, Judged], count: int) -> Floats:
-    scores = np.full(count, np.nan)
-    for question, judged in rows.items():
-        scores[question] = judged.score
-    return scores
+def _scores(rows: Mapping[int, Judged], asked: Sequence[int]) -> Floats:
+    known = (rows.get(question) for question in asked)
+    return np.array([np.nan if judged is None else judged.score for judged in known])
 
 
-def _estimate(scores: Floats, bootstrap: Bootstrap) -> Estimate | None:
+def accuracy_of(scores: Floats, bootstrap: Bootstrap | None = None) -> Estimate | None:
+    """Estimate the share of right answers by Wilson's interval, or a mean score; NaN is no answer.
+
+    None where nothing was answered.
+    """
     known = scores[~np.isnan(scores)]
     if not len(known):
         return None
     if np.isin(known, (0, 1)).all():
         return wilson(int(known.sum()), len(known))
-    return bootstrap.estimate(scores)
+    return (bootstrap or Bootstrap(len(scores))).estimate(scores)

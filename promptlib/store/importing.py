@@ -214,8 +214,11 @@ def _decided(
     decided = settings
     if given is not None:
         said = given.label if given.label is not None else settings.label
-        tuned = given.tuned or settings.tuned
-        decided = given.model_copy(update={"label": said, "tuned": tuned})
+        measured = {
+            "tuned": given.tuned or settings.tuned,
+            "tuned_for": settings.tuned_for | given.tuned_for,
+        }
+        decided = given.model_copy(update={"label": said, **measured})
     if label is not None:
         if decided.label not in (None, label):
             raise ConfigError(

@@ -69,6 +69,13 @@ class StoreSettings(Strict):
     embed_spec: EmbedSpec = Field(default_factory=EmbedSpec, alias="embed")
     label_definitions: dict[str, str] = Field(default_factory=dict)
     tuned: Tuned | None = None
+    """By what can be said without a language model."""
+    tuned_for: dict[str, Tuned] = Field(default_factory=dict)
+    """By a language model's own answers: which model -> what it does best with."""
+
+    def tuned_of(self, model: str | None) -> Tuned | None:
+        """Say what `auto` follows in prompts for a model: its own answers before anything else."""
+        return self.tuned_for.get(model or "") or self.tuned
 
     @classmethod
     def from_toml(cls, path: Path) -> StoreSettings:

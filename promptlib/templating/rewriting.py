@@ -11,6 +11,7 @@ import yaml
 
 from promptlib.errors import TemplateError
 from promptlib.templating.frontmatter import split_template
+from promptlib.validation import Strict
 
 TUNED = "# tuned by promptlib: "
 """How the line begins that says where settings come from."""
@@ -61,7 +62,7 @@ def _root(text: str) -> Any:
 
 
 def _scalar(value: Any) -> str:
-    text: str = yaml.safe_dump(value)
+    text: str = yaml.safe_dump(value, default_flow_style=True)
     return text.split("\n")[0]
 
 
@@ -152,5 +153,7 @@ def _check(text: str, where: str, changes: Changes) -> None:
     front = split_template(_plain(text), where).front
     for part, keys in changes.items():
         for key, value in keys.items():
-            if getattr(getattr(front, part), key, None) != value:
+            found = getattr(getattr(front, part), key, None)
+            wanted = found.model_validate(value) if isinstance(found, Strict) else value
+            if found != wanted:
                 raise TemplateError(f"{where}: {part}.{key} can't be set to {value!r} here")

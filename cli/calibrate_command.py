@@ -1,0 +1,63 @@
+"""`promptlib calibrate`: what logged answers say of models, strategies and proxies."""
+
+from __future__ import annotations
+
+import click
+
+from .output import json_option, open_project, print_json, print_table, say
+
+
+@click.command()
+@click.option("--model", "models", multiple=True, metavar="MODEL", help="Only what these answered.")
+@click.option("--store", metavar="NAME", help="Only with this store's examples.")
+@click.option("--write", is_flag=True, help="Let `auto` follow, in prompts for these models.")
+@json_option
+@click.pass_context
+def calibrate(
+    ctx: click.Context, models: tuple[str, ...], store: str | None, write: bool, as_json: bool
+) -> None:
+    """Show how often models were right, by template and strategy, and what had predicted it.
+
+    Reads the outcomes that eval, tune and bootstrap have logged. For each model: accuracy where the
+    right label was among the examples and where it wasn't, with which accuracy can be foretold
+    from the label hit of `promptlib eval`; and how well each proxy ranked the strategies. With
+    --write `auto` follows where a strategy was clearly better, and leaves those that hurt.
+
+    \b
+    promptlib calibrate
+    promptlib calibrate --model local:smollm2 --write
+    """
+    from promptlib.experiment.learning import learn, record_learnt
+
+    project = open_project(ctx)
+    found = learn(project, models, store)
+    if as_json:
+        print_json([each.to_dict() for each in found])
+    for each in found:
+        if as_json:
+            break
+        say(f"{each.model}:")
+        heads = ["template", "version", "store", "strategy", "k", "order", "accuracy", "95 %",
+                 "answers"]  # fmt: skip
+        print_table(heads, [
+            [a.template, a.version, a.store, a.strategy, a.k, a.order, a.accuracy.value,
+             f"{a.accuracy.low:.3f} to {a.accuracy.high:.3f}", a.answers]
+            for a in each.arms
+        ])  # fmt: skip
+        if each.rankings:
+            print_table(
+                ["proxy", "rank correlation", "lost by its first", "ways", "stores"],
+                [[r.proxy, r.correlation, r.best_regret, r.ways, r.stores] for r in each.rankings],
+            )
+        if (known := each.predictor) is not None:
+            absent = "not seen" if known.absent is None else f"{known.absent.value:.2f}"
+            say(f"accuracy with the right label shown {known.present.value:.2f}, without {absent}")
+        for name, (place, loss) in each.harmful.items():
+            say(f"{name} is clearly worse than the built-in default on {place}: {loss}")
+        for place, (name, gain) in each.preferred.items():
+            say(f"{name} is clearly better than the built-in default on {place}: {gain}")
+    if not found:
+        say("no answers were judged yet: promptlib eval TEMPLATE --model MODEL")
+    if write:
+        for model, name, strategy in record_learnt(project, found):
+            say(f"store {name}: auto for {model} is {strategy}")

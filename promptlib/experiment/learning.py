@@ -1,0 +1,64 @@
+"""Let `auto` follow what models have answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptlib.experiment.calibrating import Calibration, calibrate
+from promptlib.experiment.outcomes import read_outcomes
+from promptlib.intervals import Difference
+from promptlib.models.opening import open_model
+from promptlib.project import Project
+from promptlib.selection.strategies import AUTO
+from promptlib.store.rows import now
+from promptlib.store.settings import Tuned
+from promptlib.store.tuning import save_tuned
+
+
+def learn(
+    project: Project, models: Sequence[str] = (), store: str | None = None
+) -> list[Calibration]:
+    """Read what was logged of these models, or of all."""
+    rows = read_outcomes(project.database, store=store)
+    known = dict.fromkeys(row.model for row in rows)
+    named = [open_model(name, project.config.models).called for name in models]
+    return [calibrate(model, rows) for model in known if not named or model in named]
+
+
+def record_learnt(
+    project: Project, found: Sequence[Calibration], *, by: str | None = None
+) -> list[tuple[str, str, str]]:
+    """Make `auto` follow, for each model; returns (model, store, strategy) for what has changed.
+
+    In a store where a strategy was clearly better, it is that one. Where proxies had chosen one
+    that the model was clearly worse with, here or in another store, it is the default again.
+    Raises ReadOnlyError.
+    """
+    changed = []
+    for each in found:
+        for name in project.store_names():
+            store = project.find_store(name)
+            if store is None:
+                continue
+            settings = store.settings
+            embedder = project.index(name).embedder.fingerprint
+            tuned: Tuned | None = None
+            if name in each.preferred:
+                strategy, gain = each.preferred[name]
+                tuned = _tuned(strategy, gain, embedder, "accuracy by the model")
+            elif settings.tuned is not None and settings.tuned.strategy in each.harmful:
+                place, loss = each.harmful[settings.tuned.strategy]
+                what = f"accuracy of {settings.tuned.strategy} on {place}"
+                tuned = _tuned(AUTO, loss, embedder, what)
+            kept = settings.tuned_for.get(each.model)
+            if tuned is not None and (kept is None or kept.strategy != tuned.strategy):
+                save_tuned(store, tuned, model=each.model, by=by)
+                changed.append((each.model, name, tuned.strategy))
+    return changed
+
+
+def _tuned(strategy: str, gain: Difference, embedder: str, measure: str) -> Tuned:
+    return Tuned(
+        strategy=strategy, over=AUTO, measure=measure, difference=gain.value, low=gain.low,
+        high=gain.high, queries=0, k=0, embedder=embedder, at=now(),
+    )  # fmt: skip
