@@ -115,11 +115,8 @@ def what_is_asked(project: Project, template: str | None, told: dict[str, Any]) 
     if told["queries"] is not None and told["holdout"] is not None:
         raise click.UsageError("give --queries or --holdout, not both")
     loaded = project.template(template) if template is not None else None
-    ways: dict[str, Any] = {
-        name: told[name] for name in ("strategies", "ks", "budgets") if name in told
-    }
     return {
-        **ways,
+        **{name: told[name] for name in ("strategies", "ks", "budgets") if name in told},
         "store": told["store"],
         "inputs": read_inputs(told["inputs"], loaded),
         "queries": QuerySource(

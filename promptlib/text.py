@@ -51,6 +51,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def first_line(text: str) -> str:
+    """Give the first line that isn't empty, without white space around it."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
 def kind_of(value: object) -> str:
     """Name a value's kind as JSON would, or its type where JSON has none."""
     names = {str: "text", bool: "a boolean", int: "a number", float: "a number", dict: "an object",

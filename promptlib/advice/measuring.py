@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from promptlib.advice.answered import logged_facts
 from promptlib.advice.factors import factors
 from promptlib.advice.facts import Fact
 from promptlib.advice.language import distance_facts, language_facts
@@ -31,6 +32,7 @@ from promptlib.curation.general import general_vectors
 from promptlib.curation.history import History, read_history
 from promptlib.curation.sample import Sample, read_sample
 from promptlib.example import output_text, retrieval_text
+from promptlib.experiment.outcomes import read_outcomes as read_logged
 from promptlib.hint import Volume
 from promptlib.intervals import mean_of
 from promptlib.learning.curves import Curve
@@ -67,6 +69,14 @@ class Asked:
     quick: bool = False
 
 
+def _answered(project: Project, store: str, asked: Asked) -> dict[str, Fact]:
+    """Read what experiments with this store have logged."""
+    model = project.config.model
+    if asked.template is not None:
+        model = project.template(asked.template).front.model or model
+    return logged_facts(read_logged(project.database, store=store), model, asked.template)
+
+
 def measure(project: Project, store: str, asked: Asked) -> Measured:
     """Measure a store; whatever it hasn't enough rows for isn't there.
 
@@ -84,7 +94,7 @@ def measure(project: Project, store: str, asked: Asked) -> Measured:
         sample = read_sample(index, state, connection, most)
     facts = {
         **volume_facts(state.volume, sample), **history_facts(read_history(index.store)),
-        **outcome_facts(judged), **corpus,
+        **_answered(project, store, asked), **outcome_facts(judged), **corpus,
     }  # fmt: skip
     if index.store.settings.tuned is not None or index.store.settings.tuned_for:
         facts["tuned"] = Fact(1.0)

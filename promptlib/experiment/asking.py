@@ -88,7 +88,8 @@ class Examiner:
                 name: LabelScorer(opened.model, labels, cache, fresh=limits.fresh)
                 for name, opened in prepared.models.items()
             }
-        self._log = OutcomeLog(database, prepared, named)
+        how = f" scored {limits.calibrate or ''}".rstrip() if limits.scoring else ""
+        self._log = OutcomeLog(database, prepared, named + how)
         self._report = report
         self._done, self._all = 0, len(prepared.arms) * len(prepared.trials)
 

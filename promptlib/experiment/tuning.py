@@ -20,6 +20,9 @@ from promptlib.project import Project
 from promptlib.settings import Options
 
 LEAST_CALLS = 60
+LEAST_JUDGED = 50
+"""Questions that judge, before `auto` follows."""
+
 JUDGED_SHARE = 0.4
 """Of the calls, kept for judging."""
 
@@ -68,8 +71,13 @@ class ModelTuning:
 
     @property
     def moves_auto(self) -> bool:
-        """Whether that is clear."""
-        return self.auto_gain is not None and self.auto_gain.is_gain
+        """Whether it answered more rightly, on questions that took no part in choosing it.
+
+        Here the yardstick is what matters itself: to keep the default unless the gain is beyond
+        doubt would cost more, on average, than to follow the better of the two.
+        """
+        gain = self.auto_gain
+        return gain is not None and gain.value > 0 and self.queries[1] >= LEAST_JUDGED
 
     @property
     def stopped(self) -> str | None:

@@ -8,14 +8,11 @@ import unicodedata
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from promptlib.text import first_line
+
 _WRAPPING = "\"'`*“”‘’«»"
 _FENCE = re.compile(r"```[\w-]*\s*\n(.*?)```", re.DOTALL)
 _NUMBER = re.compile(r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
-
-
-def first_line(text: str) -> str:
-    """Give the first line that isn't empty, without white space around it."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def normal_label(text: str) -> str:

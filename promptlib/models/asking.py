@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import tenacity
 
@@ -65,8 +65,8 @@ class Asker:
     def ask_all(self, asks: Sequence[Ask]) -> Iterator[Reply]:
         """Ask many questions, several at once; gives each reply as it comes, once.
 
-        The same question is asked once. After an error that is final, what hasn't been asked yet
-        is given back with that error. Leaving early asks nothing more.
+        The same question is asked once, and known from then on. After an error that is final, what
+        hasn't been asked yet is given back with that error. Leaving early asks nothing more.
         """
         same: dict[str, list[int]] = {}
         for number, ask in enumerate(asks):
@@ -97,7 +97,10 @@ class Asker:
                     raise error
                 if error is not None and error.final:
                     last = last or error
-                yield from (Reply(number, answer, error) for number in numbers)
+                first, *repeats = numbers
+                yield Reply(first, answer, error)
+                known = answer and replace(answer, cached=True)
+                yield from (Reply(number, known, error) for number in repeats)
             for numbers in waiting:
                 yield from (Reply(number, None, last) for number in numbers)
         except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from promptlib.errors import MissingDependencyError, ModelError, did_you_mean
 from promptlib.models.answer import Answer, Ask, Finish, Say
 from promptlib.models.prices import Price
 from promptlib.models.spec import ModelSpec
+from promptlib.text import first_line
 
 
 class LLMModel:
@@ -56,7 +57,7 @@ class LLMModel:
         except llm.NeedsKeyException as error:
             raise ModelError(f"{self.name} needs a key: {error}", final=True) from error
         except Exception as error:  # each plugin raises what it likes
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(str(error)) or type(error).__name__
             raise ModelError(
                 f"{self.name} didn't answer ({type(error).__name__}: {reason[:300]})",
                 again=not pieces, billed=True,

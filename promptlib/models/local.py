@@ -16,6 +16,7 @@ from promptlib.models.answer import Answer, Ask, Finish, Say
 from promptlib.models.places import Place, find_place
 from promptlib.models.spec import ModelSpec
 from promptlib.models.transforming import quietly
+from promptlib.text import first_line
 
 BATCH = 16
 """Labels whose odds are worked out together."""
@@ -118,7 +119,7 @@ class LocalModel:
             except ModelError:
                 raise
             except Exception as error:  # transformers raises what it likes
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                reason = first_line(str(error)) or type(error).__name__
                 raise ModelError(
                     f"{self.name} can't be loaded from {self.place.folder}: {reason[:300]}",
                     final=True,

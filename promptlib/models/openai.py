@@ -15,6 +15,7 @@ from promptlib.errors import ModelError
 from promptlib.models.answer import Answer, Ask, Finish, Say
 from promptlib.models.prices import Price
 from promptlib.models.spec import ModelSpec
+from promptlib.text import first_line
 
 log = logging.getLogger(__name__)
 
@@ -196,30 +197,29 @@ class _Refused(Exception):
 @contextmanager
 def _in_our_words(place: str, key_name: str) -> Iterator[None]:
     """Say what went wrong, whether asking again may help, and whether it may be billed."""
-    import httpx
     import openai
 
     try:
         yield
-    except ModelError:
+    except (ModelError, _Refused):
         raise
     except openai.APITimeoutError as error:
         raise ModelError(
             f"{place} gave no sign of life in time", again=True, billed=True
         ) from error
     except openai.APIConnectionError as error:
-        reason = str(error.__cause__ or error).strip().splitlines()
-        why = f": {reason[0]}" if reason else ""
-        raise ModelError(f"{place} can't be reached{why}", again=True) from error
+        cause = error.__cause__
+        why = f": {first_line(str(cause or error))}"
+        if cause is None or type(cause).__name__ in ("ConnectError", "ConnectTimeout"):
+            raise ModelError(f"{place} can't be reached{why}", again=True) from error
+        raise ModelError(f"{place} broke off{why}", again=True, billed=True) from error
     except openai.APIStatusError as error:
         raise _by_status(place, key_name, error) from error
-    except (openai.APIError, httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        # Cut off in the middle, or nothing that the client can read.
-        reason = str(error).strip().splitlines()
+    except Exception as error:  # cut off in the middle, or nothing that the client can read
+        reason = first_line(str(error)) or type(error).__name__
         raise ModelError(
-            f"{place} sent an answer that can't be read ({reason[0] if reason else 'cut off'})",
-            again=True, billed=True,
-        ) from error  # fmt: skip
+            f"{place} sent an answer that can't be read ({reason})", again=True, billed=True
+        ) from error
 
 
 def _by_status(place: str, key_name: str, error: Any) -> ModelError:
@@ -240,8 +240,7 @@ def _by_status(place: str, key_name: str, error: Any) -> ModelError:
 def _message(error: Any) -> str:
     body = error.body
     said = body.get("message") if isinstance(body, Mapping) else None
-    lines = str(said or error.message or "no reason given").strip().splitlines()
-    return lines[0][:300] if lines else "no reason given"
+    return first_line(str(said or error.message))[:300] or "no reason given"
 
 
 def _after(error: Any) -> float | None:

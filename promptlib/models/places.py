@@ -13,6 +13,7 @@ from promptlib.embedding.loading import cache_folder
 from promptlib.embedding.source import hub_snapshot
 from promptlib.errors import MissingDependencyError, ModelError
 from promptlib.files.folders import whole_folder
+from promptlib.text import first_line
 
 FETCHED = "smollm2"
 """The local model that the package index alone can bring."""
@@ -89,7 +90,7 @@ def convert(file: Path, folder: Path) -> None:
             except ImportError as error:
                 raise MissingDependencyError("local models", "local") from error
             except Exception as error:  # transformers raises what it likes of a bad file
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                reason = first_line(str(error)) or type(error).__name__
                 raise ModelError(f"{file} can't be read: {reason[:300]}", final=True) from error
             model.save_pretrained(made)
             tokenizer.save_pretrained(made)
