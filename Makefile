@@ -3,12 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types wheel clean
+.PHONY: demo test lint types wheel eval-docs clean
 
 demo: .demo/published
 	@$(BIN)/promptlib --project .demo build banking/intent@production "My card was stolen in Lisbon, please stop it!" --explain
 
-test: .venv/dev
+test: .venv/dev .venv/model
 	$(BIN)/python -m pytest
 
 lint: .venv/dev
@@ -34,10 +34,19 @@ wheel: .venv/dev
 	@$(INSTALL) --editable '.[offline,dev]'
 	@touch $@
 
+.venv/model: .venv/dev
+	@PROMPTLIB_CACHE=.venv/cache $(BIN)/promptlib model fetch
+	@touch $@
+
 .demo/published: .venv/offline
 	@test -f .demo/promptlib.toml || $(BIN)/promptlib init .demo
 	@$(BIN)/promptlib --project .demo template publish --all --message "as they come" --label production
 	@touch $@
+
+# What a small language model makes of each strategy, for docs/models.md: kept answers are not asked
+# again. DATA=FOLDER has all five sets, QUERIES=20 asks a few of this checkout's and writes nothing.
+eval-docs: .venv/model
+	PROMPTLIB_CACHE=.venv/cache $(BIN)/python benchmarks/models.py $(if $(DATA),--data $(DATA)) $(if $(QUERIES),--queries $(QUERIES))
 
 clean:
 	rm -rf .venv .demo build dist *.egg-info

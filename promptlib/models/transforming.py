@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 from promptlib.errors import MissingDependencyError
@@ -24,7 +25,8 @@ def quietly() -> Iterator[Any]:
     talk.set_verbosity_error()
     talk.disable_progress_bar()
     try:
-        with warnings.catch_warnings():
+        # Some bars can't be turned off: they go nowhere.
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield transformers
     finally:
