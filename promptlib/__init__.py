@@ -80,7 +80,8 @@ _ERRORS = (
     "BadExamplesError", "BudgetError", "BundleError", "ConfigError", "EmbedderError",
     "EncodingError", "ExampleError", "ExampleNotFoundError", "ExportError", "InputsError",
     "MissingDependencyError", "ModelError", "ModelNotFoundError", "PromptlibError", "ProviderError",
-    "ReadOnlyError", "ReplayError", "SpendingError", "StaleIndexError", "StoreError", "StoreNotFoundError",
+    "ReadOnlyError", "ReplayError", "SpendingError", "StaleIndexError", "StoreError",
+    "StoreNotFoundError",
     "TemplateError", "TemplateNotFoundError", "TemplateSyntaxError", "TooFewExamplesError",
 )  # fmt: skip
 
