@@ -17,7 +17,7 @@ class Arm:
     """One thing that is compared with others."""
 
     model: str
-    """As prompts and the ledger call it."""
+    """As it was asked for."""
     template: str
     """As it was named: with version or label."""
     way: Way

@@ -80,8 +80,9 @@ def bootstrap_examples(
     for block in examiner.blocks():
         examiner.ask(block, [0])
     found = experiment_of(examiner, seed=queries.seed)
+    called = next(iter(prepared.models.values())).called
     drafts = tuple(
-        _draft(prepared.wanted[judged.trial.question].row, judged.answer.text, found, template)
+        _draft(prepared.wanted[judged.trial.question].row, judged.answer.text, called, template)
         for judged in found.results[0].judged
         if judged.answer is not None and judged.score >= 1
     )
@@ -91,8 +92,8 @@ def bootstrap_examples(
     return Bootstrapped(prepared.store, found, new, revision)
 
 
-def _draft(row: Mapping[str, Any], answer: str, found: Experiment, template: str) -> Example:
-    origin = {"bootstrapped_from": row["id"], "model": found.results[0].arm.model}
+def _draft(row: Mapping[str, Any], answer: str, model: str, template: str) -> Example:
+    origin = {"bootstrapped_from": row["id"], "model": model}
     return Example(
         input=row["input"], output=answer.strip(), label=row.get("label"), status="draft",
         metadata={**row.get("metadata", {}), **origin, "template": template},

@@ -51,11 +51,12 @@ class OutcomeLog:
         prepared, trial = self._prepared, judged.trial
         arm = prepared.arms[trial.arm]
         template, way, answer = prepared.templates[arm.template], arm.way, judged.answer
+        model = prepared.models[arm.model].called
         question = prepared.hashes[trial.question]
-        identity = [arm.model, template.hash, prepared.store, way.to_dict(), self._metric, question]
+        identity = [model, template.hash, prepared.store, way.to_dict(), self._metric, question]
         return {
             "key": hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:32],
-            "model": arm.model,
+            "model": model,
             "template": template.name.partition("@")[0],
             "version": template.version,
             "template_hash": template.hash,

@@ -70,7 +70,8 @@ def prepare(
         for name, template in loaded.items():
             for asked in models:
                 model = named_model(project, asked, template)
-                opened[model.called] = model
+                label = asked or model.called
+                opened[label] = model
                 given = sized(model, template, model_options(model, options))
                 evaluator = stack.enter_context(
                     open_evaluator(project, name, store, queries, inputs, given)
@@ -79,7 +80,7 @@ def prepare(
                 groups.append(
                     (evaluator, model, name, list(range(len(arms), len(arms) + len(found))))
                 )
-                arms += [Arm(model.called, name, way) for way in found]
+                arms += [Arm(label, name, way) for way in found]
                 orders += [way.order or evaluator.settings.order for way in found]
         first = groups[0][0]
         rows = [question.example for question in first.questions.items]

@@ -174,7 +174,7 @@ def tune_with_model(
         examiner.ask(judging, arms)
     judged = experiment_of(examiner, seed=queries.seed, arms=arms, questions=judging)
     return ModelTuning(
-        store=prepared.store, template=template, model=next(iter(prepared.models)),
+        store=prepared.store, template=template, model=next(iter(prepared.models.values())).called,
         source=prepared.source, yardstick=f"{examiner.answers.metric} by the model",
         rounds=rounds, judged=judged, winner=best[0], auto_way=auto,
         queries=(len(parts[0]) + rounds[-1].questions, len(judging)),
