@@ -67,8 +67,7 @@ def forget(ctx: click.Context, models: tuple[str, ...]) -> None:
     promptlib model forget openai:gpt-4o-mini
     """
     from promptlib.models.cache import AnswerCache
-    from promptlib.models.opening import open_model
 
     project = open_project(ctx)
-    names = [open_model(name, project.config.models).model.name for name in models]
+    names = [project.model(name).model.name for name in models]
     say(f"{counted(AnswerCache(project.database).clear(names), 'answer')} forgotten")

@@ -20,6 +20,7 @@ from promptlib.errors import ConfigError, InputsError, PromptlibError
 from promptlib.filtering import Where
 from promptlib.index.state import State
 from promptlib.index.vector import ExampleIndex
+from promptlib.models.opening import OpenModel, open_model
 from promptlib.prompt import Prompt
 from promptlib.replaying import Replay, replay_prompt
 from promptlib.request import Request, make_request
@@ -66,6 +67,7 @@ class Project(ProjectTemplates):
     def _renew(self) -> None:
         super()._renew()
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="promptlib")
+        self._models: dict[str, OpenModel] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -77,6 +79,8 @@ class Project(ProjectTemplates):
         """End what goes on in the background, and close the database; use opens it again."""
         self._threads.shutdown(cancel_futures=True)
         self.ledger.close()
+        for opened in self._models.values():
+            opened.model.close()
         super().close()
         self._renew()
 
@@ -92,6 +96,16 @@ class Project(ProjectTemplates):
             if spec is not None and spec.store is not None and template.uses - {"history"}:
                 self.index(spec.store).search("warm up", 1)
             self.settings_of(template).counter.count("")
+
+    def model(self, name: str) -> OpenModel:
+        """Open a language model by its name in promptlib.toml, or KIND:NAME; each is loaded once.
+
+        Raises ConfigError for an unknown one.
+        """
+        with self._lock:
+            if name not in self._models:
+                self._models[name] = open_model(name, self.config.models)
+            return self._models[name]
 
     def build(
         self,

@@ -11,7 +11,7 @@ from promptlib.models.answer import Answer, Say
 from promptlib.models.asking import Asker
 from promptlib.models.cache import AnswerCache
 from promptlib.models.counting import ask_of, model_options, window_of
-from promptlib.models.opening import OpenModel, open_model
+from promptlib.models.opening import OpenModel
 from promptlib.models.prices import Spending
 from promptlib.project import Project
 from promptlib.prompt import Prompt
@@ -96,7 +96,7 @@ def named_model(project: Project, name: str | None, template: Template | None = 
     name = name or front or project.config.model
     if name is None:
         raise ConfigError("no language model is named: give one with --model, or in promptlib.toml")
-    return open_model(name, project.config.models)
+    return project.model(name)
 
 
 def sized(opened: OpenModel, template: Template, options: Options) -> Options:

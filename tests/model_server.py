@@ -40,6 +40,8 @@ class ModelServer(ThreadingHTTPServer):
         self.answered: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.going = self.most = 0
+        self.delay = 0.0
+        """Seconds to every answer."""
 
     @property
     def url(self) -> str:
@@ -101,6 +103,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.send(b'{"hello": "world"}')
         if fault == "page":
             return self.send(b"<html>502 Bad Gateway</html>", kind="text/html")
+        time.sleep(self.server.delay)
         text, finish, refusal = self.server.answer(body["messages"]), "stop", None
         if fault == "empty":
             text = ""

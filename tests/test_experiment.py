@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +37,7 @@ from promptlib.intervals import wilson
 from promptlib.models.cache import AnswerCache
 from promptlib.models.scoring import calibrated
 from promptlib.project import Project
-from tests.conftest import INTENTS, write_rows
+from tests.conftest import CHECKOUT, INTENTS, write_rows
 from tests.model_server import ModelServer, serving
 
 
@@ -377,6 +381,85 @@ def test_learning_reads_the_log(opened: Project) -> None:
     assert {arm.strategy for arm in found.arms} >= {"similar", "hybrid", "random"}
 
 
+def test_static_and_tailored_examples_share_the_room(opened: Project) -> None:
+    route = opened.root / "templates" / "tickets" / "route.j2"
+    both = (
+        route.read_text()
+        .replace("k: 4", "k: 3, static: {k: 1}")
+        .replace("in examples %}", "in static_examples + examples %}")
+    )
+    route.write_text(both)
+    queries = promptlib.QuerySource(sample=72)
+    found = tune_with_model(
+        opened, "tickets/route", "m", max_calls=400, strategies=["similar"], ks=[3],
+        queries=queries,
+    )  # fmt: skip
+    shares = {way.static: way.k for way, _ in found.rounds[0].standing if way.static is not None}
+    assert shares.keys() >= {0, 2, 4} and all(way + k == 4 for way, k in shares.items())
+    some = examine(opened, ["tickets/route"], ["m"], strategies=["similar"], queries=queries)
+    for judged in some.results[0].judged:
+        assert judged.trial.ask is not None and len(judged.trial.ask.chat) == 2 + 2 * 4
+
+
+# -- interrupted ---------------------------------------------------------------------------------
+
+
+def started(root: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli", "-C", str(root), "eval", "tickets/route", "--model", "m",
+         "--queries", str(root / "queries.jsonl")],
+        cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def wait_for(server: ModelServer, calls: int) -> None:
+    end = time.monotonic() + 60
+    while sum(server.answered.values()) < calls and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def slow(served: Path, server: ModelServer) -> Iterator[tuple[Path, ModelServer]]:
+    with serving() as other:
+        other.delay = 0.2
+        config = served / "promptlib.toml"
+        config.write_text(config.read_text().replace(server.url, other.url))
+        yield served, other
+
+
+def test_a_killed_run_goes_on_where_it_was(slow: tuple[Path, ModelServer]) -> None:
+    root, server = slow
+    process = started(root)
+    wait_for(server, 40)
+    process.kill()
+    process.communicate()
+    server.delay = 0.0
+    done = started(root)
+    out, err = done.communicate()
+    assert done.returncode == 0, err
+    # Only what was under way when it was killed had to be asked again.
+    again = {asked: count for asked, count in server.answered.items() if count > 1}
+    assert len(again) <= 8 + 2 and max(server.answered.values()) <= 2
+    assert "hybrid" in out and "answers from the cache" in err
+
+
+def test_an_interrupted_run_shows_what_there_is_as_partial(
+    slow: tuple[Path, ModelServer],
+) -> None:
+    root, server = slow
+    process = started(root)
+    wait_for(server, 40)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and "partial: interrupted" in err, err
+    assert "hybrid" in out and "Traceback" not in err
+    kept = sum(server.answered.values())
+    server.delay = 0.0
+    done = started(root)
+    _, err = done.communicate()
+    assert done.returncode == 0 and kept >= 40, err
+
+
 # -- the command ---------------------------------------------------------------------------------
 
 
@@ -410,6 +493,19 @@ def test_eval_with_a_model_writes_all_that_is_asked_for(served: Path) -> None:
     assert len((served / "a.jsonl").read_text().splitlines()) == found["calls"]
     assert "zero-shot" in (served / "r.html").read_text()
     assert found["rows"][0]["interval"][0] <= found["rows"][0]["accuracy"]
+
+
+def test_tune_with_a_model_says_what_it_found_and_what_it_took(served: Path) -> None:
+    asked = ["tune", "tickets/route", "--model", "m", "--max-calls", "100", "--sample", "60"]
+    done = run(served, *asked, "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert "round" in done.stdout and "took no part judged" in done.stderr
+    assert "best: " in done.stderr and "auto: " in done.stderr
+    found = json.loads(run(served, *asked, "--json").stdout)
+    assert found["model"] == "label" and found["calls"] <= 100 and found["spent"] == 0
+    assert run(served, "calibrate", "--json").exit_code == 0
+    lines = run(served, "calibrate", "--write")
+    assert lines.exit_code == 0 and "label:" in lines.stderr and "strategy" in lines.stdout
 
 
 def test_a_partial_run_exits_one_and_prints_what_there_is(served: Path) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from promptlib.experiment.calibrating import Calibration, calibrate
 from promptlib.experiment.outcomes import read_outcomes
 from promptlib.intervals import Difference
-from promptlib.models.opening import open_model
 from promptlib.project import Project
 from promptlib.selection.strategies import AUTO
 from promptlib.store.rows import now
@@ -21,7 +20,7 @@ def learn(
     """Read what was logged of these models, or of all."""
     rows = read_outcomes(project.database, store=store)
     known = dict.fromkeys(row.model for row in rows)
-    named = [open_model(name, project.config.models).called for name in models]
+    named = [project.model(name).called for name in models]
     return [calibrate(model, rows) for model in known if not named or model in named]
 
 

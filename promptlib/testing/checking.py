@@ -14,7 +14,7 @@ from promptlib.models.answer import Answer
 from promptlib.models.asking import Asker
 from promptlib.models.cache import AnswerCache
 from promptlib.models.counting import ask_of, model_options
-from promptlib.models.opening import OpenModel, open_model
+from promptlib.models.opening import OpenModel
 from promptlib.models.prices import Spending
 from promptlib.project import Project
 from promptlib.prompt import Prompt
@@ -60,7 +60,7 @@ def run_tests(
     results: list[CaseResult] = []
     for suite in suites:
         named = model or suite.model
-        opened = open_model(named, project.config.models) if named is not None else None
+        opened = project.model(named) if named is not None else None
         asker = None
         if opened is not None:
             cache = AnswerCache(project.database)
