@@ -43,7 +43,7 @@ class DataSet:
     rename: dict[str, str] = field(default_factory=dict)
     own: tuple[Path, Path] | None = None
     """Rows and queries in this checkout."""
-    tuning: int = 900
+    tuning: int = 480
     """Calls to tune `auto` with; 0 leaves it as it is."""
 
 

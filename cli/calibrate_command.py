@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .output import json_option, open_project, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from promptlib.experiment.calibrating import Calibration
 
 
 @click.command()
@@ -33,31 +38,36 @@ def calibrate(
     found = learn(project, models, store)
     if as_json:
         print_json([each.to_dict() for each in found])
-    for each in found:
-        if as_json:
-            break
-        say(f"{each.model}:")
-        heads = ["template", "version", "store", "strategy", "k", "order", "accuracy", "95 %",
-                 "answers"]  # fmt: skip
-        print_table(heads, [
-            [a.template, a.version, a.store, a.strategy, a.k, a.order, a.accuracy.value,
-             f"{a.accuracy.low:.3f} to {a.accuracy.high:.3f}", a.answers]
-            for a in each.arms
-        ])  # fmt: skip
-        if each.rankings:
-            print_table(
-                ["proxy", "rank correlation", "lost by its first", "ways", "stores"],
-                [[r.proxy, r.correlation, r.best_regret, r.ways, r.stores] for r in each.rankings],
-            )
-        if (known := each.predictor) is not None:
-            absent = "not seen" if known.absent is None else f"{known.absent.value:.2f}"
-            say(f"accuracy with the right label shown {known.present.value:.2f}, without {absent}")
-        for name, (place, loss) in each.harmful.items():
-            say(f"{name} is clearly worse than the built-in default on {place}: {loss}")
-        for place, (name, gain) in each.preferred.items():
-            say(f"{name} is clearly better than the built-in default on {place}: {gain}")
+    else:
+        for each in found:
+            _tell(each)
     if not found:
         say("no answers were judged yet: promptlib eval TEMPLATE --model MODEL")
     if write:
         for model, name, strategy in record_learnt(project, found):
             say(f"store {name}: auto for {model} is {strategy}")
+
+
+def _tell(found: Calibration) -> None:
+    say(f"{found.model}:")
+    heads = ["template", "version", "store", "strategy", "k", "order", "budget", "metric",
+             "accuracy", "95 %", "answers"]  # fmt: skip
+    print_table(heads, [
+        [a.template, a.version, a.store, a.strategy if a.k else "zero-shot", a.k, a.order, a.budget,
+         a.metric, a.accuracy.value, f"{a.accuracy.low:.3f} to {a.accuracy.high:.3f}", a.answers]
+        for a in found.arms
+    ])  # fmt: skip
+    if found.rankings:
+        print_table(
+            ["proxy", "rank correlation", "lost by its first", "ways", "stores"],
+            [[r.proxy, r.correlation, r.best_regret, r.ways, r.stores] for r in found.rankings],
+        )
+    if (known := found.predictor) is not None:
+        absent = "not seen" if known.absent is None else f"{known.absent.value:.2f}"
+        say(f"accuracy with the right label shown {known.present.value:.2f}, without {absent}")
+    for each in found.harmful.values():
+        say(f"{each.strategy} is clearly worse than the built-in default on {each.store}: "
+            f"{each.gain}")  # fmt: skip
+    for each in found.preferred.values():
+        say(f"{each.strategy} is clearly better than the built-in default on {each.store}: "
+            f"{each.gain}")  # fmt: skip

@@ -132,18 +132,20 @@ def tell_auto(found: Search, recorded: bool | None) -> None:
     if best is None:
         say("auto: left as it is, since no other strategy was tried at the k in force")
         return
-    say(verdict("auto", best, found.auto_gain, "the built-in default", found))
+    say(verdict("auto", best, found.auto_gain, "the built-in default", found, found.moves_auto))
     if recorded is not None:
         whose = f" for {found.model}" if found.model is not None else ""
         name = best.strategy if recorded else "the built-in default"
         say(f"store {found.store}: auto{whose} is {name}")
 
 
-def verdict(what: str, way: Way, gain: Difference | None, over: str, found: Search) -> str:
-    """Say whether the best way is clearly better than another."""
+def verdict(
+    what: str, way: Way, gain: Difference | None, over: str, found: Search, follows: bool
+) -> str:
+    """Say whether the best way is to be followed, or another kept."""
     if gain is None:
         return f"{what}: keep {over}"
     difference = f"{found.yardstick.replace('_', ' ')} {gain}"
-    if gain.is_gain:
+    if follows:
         return f"{what}: {way}; {difference} against {over}"
     return f"{what}: keep {over}; {way} was best in the search, then {difference}: not clearly more"

@@ -83,15 +83,19 @@ def tune(
         found: Search = _with_model(project, template, model, asked, asks, as_json)
     else:
         found = _by_proxies(project, template, asked, as_json)
-    recorded = None if dry_run else _recorded(project, found)
+    recorded = None if dry_run or found.stopped is not None else _recorded(project, found)
     written = write and _written(project, found)
     if as_json:
         print_json(found.to_dict() | {"recorded": bool(recorded), "written": written})
-    say(verdict("best", found.winner, found.gain, f"{found.current} as it is", found))
+    say(
+        verdict(
+            "best", found.winner, found.gain, f"{found.current} as it is", found, found.is_better
+        )
+    )
     tell_auto(found, recorded)
     if write:
         say(f"{template}: {'written' if written else 'left as it was'}")
-    if getattr(found, "stopped", None) is not None:
+    if found.stopped is not None:
         ctx.exit(1)
 
 

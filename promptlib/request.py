@@ -12,6 +12,7 @@ from promptlib.config import ProjectConfig
 from promptlib.errors import ConfigError, EncodingError, ExampleError, InputsError
 from promptlib.example import Recipe, retrieval_text
 from promptlib.message import read_history
+from promptlib.models.counting import with_model
 from promptlib.prompt import Prompt
 from promptlib.selection.strategies import QUERY_FREE
 from promptlib.settings import Options, Settings, resolve_settings
@@ -85,6 +86,16 @@ class Request:
         return text
 
 
+def settings_for(
+    template: Template, options: Options, config: ProjectConfig, root: Path
+) -> Settings:
+    """Resolve the settings of a template's prompts in a project; raises what it refuses."""
+    given = with_model(options, template.front, config.model, config.encoding, config.models)
+    return resolve_settings(
+        template.front, given, model=config.model, encoding=config.encoding, root=root
+    )
+
+
 def make_request(
     template: Template,
     config: ProjectConfig,
@@ -103,9 +114,7 @@ def make_request(
     if messages and "history" not in template.uses:
         raise InputsError(f"template {template.name!r} doesn't use history")
     try:
-        settings = resolve_settings(
-            template.front, options, model=config.model, encoding=config.encoding, root=root
-        )
+        settings = settings_for(template, options, config, root)
     except (ConfigError, EncodingError) as error:
         error.args = (f"template {template.name!r}: {error}",)
         raise

@@ -10,7 +10,7 @@ from promptlib.errors import ConfigError
 from promptlib.models.answer import Answer, Say
 from promptlib.models.asking import Asker
 from promptlib.models.cache import AnswerCache
-from promptlib.models.counting import ask_of, model_options, window_of
+from promptlib.models.counting import ask_of
 from promptlib.models.opening import OpenModel
 from promptlib.models.prices import Spending
 from promptlib.project import Project
@@ -81,8 +81,8 @@ def run_prompt(
     as it comes. `max_cost` (USD) is never passed. Raises what `build` does, and ModelError.
     """
     loaded = project.template(template)
-    opened = named_model(project, model, loaded)
-    given = sized(opened, loaded, model_options(opened, options))
+    opened, name = named_model(project, model, loaded)
+    given: Options = {**(options or {}), "model": name}
     prompt = project.build(template, query, inputs=inputs, history=history, **given)
     stop = loaded.front.answer.stop
     asker = Asker(opened, AnswerCache(project.database), spending=Spending(max_cost), fresh=fresh)
@@ -90,19 +90,12 @@ def run_prompt(
     return Run(opened.model.name, prompt, asker.ask(ask, say))
 
 
-def named_model(project: Project, name: str | None, template: Template | None = None) -> OpenModel:
-    """Open the model that is named, or the template's, or the project's; raises ConfigError."""
-    front = template.front.model if template is not None else None
-    name = name or front or project.config.model
+def named_model(project: Project, name: str | None, template: Template) -> tuple[OpenModel, str]:
+    """Open the model that is named, or the template's, or the project's; raises ConfigError.
+
+    Returns it with the name that it was found by.
+    """
+    name = name or template.front.model or project.config.model
     if name is None:
         raise ConfigError("no language model is named: give one with --model, or in promptlib.toml")
-    return project.model(name)
-
-
-def sized(opened: OpenModel, template: Template, options: Options) -> Options:
-    """Give a prompt the model's window as its budget, where nobody says how long it may be."""
-    if options.get("budget") is None and template.front.budget.tokens is None:
-        window = window_of(opened.spec)
-        if window is not None:
-            return {**options, "budget": window}
-    return options
+    return project.model(name), name

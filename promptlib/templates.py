@@ -17,7 +17,8 @@ from promptlib.errors import ConfigError, PromptlibError, TemplateError
 from promptlib.example import Example
 from promptlib.filtering import Where
 from promptlib.importer import Imported, import_converted
-from promptlib.settings import Settings, resolve_settings
+from promptlib.request import settings_for
+from promptlib.settings import Settings
 from promptlib.static import choose_static
 from promptlib.stores import ProjectStores
 from promptlib.templating.frontmatter import ExamplesSpec
@@ -102,10 +103,7 @@ class ProjectTemplates(ProjectStores):
 
     def settings_of(self, template: Template) -> Settings:
         """Resolve the settings that prompts of a template are built with, unless told otherwise."""
-        return resolve_settings(
-            template.front, {}, model=self.config.model, encoding=self.config.encoding,
-            root=self.root,
-        )  # fmt: skip
+        return settings_for(template, {}, self.config, self.root)
 
     def template_of(self, store: str) -> str | None:
         """Name the template that names a store; raises ConfigError where several do."""

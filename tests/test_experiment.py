@@ -220,8 +220,8 @@ def test_the_advisor_reads_what_was_logged(opened: Project) -> None:
 
 def logged(**changes: Any) -> Logged:
     row = Logged(
-        "m", "t", None, "s", "hybrid", 4, "nearest-last", "label", "q", 1.0, "right",
-        {"label_hit": 1.0, "ndcg": 0.5}, 100, 0.1,
+        "m", "t", None, "hash", "s", "hybrid", {}, 4, "nearest-last", None, "label", "q", 1.0,
+        "right", {"label_hit": 1.0, "ndcg": 0.5}, 100, 0.1,
     )  # fmt: skip
     return Logged(**{**vars(row), **changes})
 
@@ -258,7 +258,7 @@ def test_what_helps_and_what_hurts_is_told_apart() -> None:
                        proxies={"label_hit": hit, "ndcg": float(score)})
             )  # fmt: skip
     found = calibrate("m", rows)
-    assert found.preferred["s"][0] == "similar" and [*found.harmful] == ["balanced"]
+    assert found.preferred["s"].strategy == "similar" and [*found.harmful] == ["balanced"]
     assert found.rankings[0].proxy == "ndcg" and found.rankings[0].correlation == pytest.approx(1)
     assert found.rankings[-1].proxy == "label_hit" and json.dumps(found.to_dict())
 
@@ -275,16 +275,23 @@ def test_auto_leaves_what_hurts_a_model_for_that_model_alone(opened: Project) ->
     )  # fmt: skip
     save_tuned(store, tuned)
     rows = [
-        logged(strategy=name, question=str(number), score=float(name == "hybrid"), store="other")
+        logged(
+            model="label",
+            strategy=name,
+            question=str(number),
+            store="other",
+            score=float(name == "hybrid"),
+        )
         for number in range(60)
         for name in ("hybrid", "balanced")
     ]
-    assert record_learnt(opened, [calibrate("m", rows)]) == [("m", "tickets", "hybrid")]
+    learnt = [calibrate("label", rows)]
+    assert record_learnt(opened, learnt) == [("label", "tickets", "hybrid")]
     build = opened.build
     assert build("tickets/route", "my card is gone").settings["strategy"] == "balanced"
-    for_model = build("tickets/route", "my card is gone", model="m", encoding="o200k_base")
-    assert for_model.settings["strategy"] == "hybrid"
-    assert record_learnt(opened, [calibrate("m", rows)]) == []
+    for_model = build("tickets/route", "my card is gone", model="m")
+    assert for_model.settings["strategy"] == "hybrid" and for_model.settings["model"] == "label"
+    assert record_learnt(opened, learnt) == []
 
 
 @given(st.integers(2, 5), st.integers(1, 6), st.integers(0, 2**32 - 1))

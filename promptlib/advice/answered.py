@@ -50,5 +50,7 @@ def _fact(arm: ArmAccuracy) -> Fact:
 
 
 def _is_of(row: Logged, arm: ArmAccuracy) -> bool:
-    mine = (row.template, row.version, row.strategy, row.k, row.ordering)
-    return mine == (arm.template, arm.version, arm.strategy, arm.k, arm.order)
+    mine = (row.template, row.version, row.strategy, row.k, row.ordering, row.budget, row.metric)
+    return mine == (
+        arm.template, arm.version, arm.strategy, arm.k, arm.order, arm.budget, arm.metric,
+    )  # fmt: skip

@@ -33,6 +33,7 @@ from promptlib.selection.strategies import BY_MEANING, QUERY_FREE, STRATEGIES, s
 from promptlib.settings import Settings
 from promptlib.shortlist import find_usable, settled, static_ids
 from promptlib.shortlisted import Shortlist
+from promptlib.templating.template import Template
 
 AMPLE = 10_000_000
 """The budget, in tokens, of those who set none."""
@@ -177,7 +178,7 @@ class Evaluator:
             self.fetch,
             self._allowed,
             question.gives_away,
-            static_ids(request.template),
+            static_ids(self._template(number, way)),
         )
         found = self.state.words_in(found, self.state.known_terms(terms_of(query.text)))
         if (least := request.settings.min_score) is not None:
@@ -211,10 +212,8 @@ class Evaluator:
             order=way.order or request.settings.order,
             min_k=min(way.k, request.settings.min_k),
         )  # fmt: skip
-        template = request.template
-        if way.static is not None:
-            template = replace(template, static=self.static[: way.static])
-        return replace(request, settings=settings, template=template).prompt(shortlist)
+        shown = replace(request, settings=settings, template=self._template(number, way))
+        return shown.prompt(shortlist)
 
     def fetch(self, keys: Sequence[int]) -> list[Example]:
         """Read examples, each once."""
@@ -222,6 +221,13 @@ class Evaluator:
             read = self.index.store.by_keys(missing, self.connection)
             self._examples.update(zip(missing, read, strict=True))
         return [self._examples[key] for key in keys]
+
+    def _template(self, number: int, way: Way) -> Template:
+        """Give a question's template, with the static examples that this way shows."""
+        template = self.requests[number].template
+        return (
+            template if way.static is None else replace(template, static=self.static[: way.static])
+        )
 
     # -- parts -----------------------------------------------------------------------------------
 
@@ -247,7 +253,7 @@ class Evaluator:
         results = []
         self._examples = {}
         for way in ways:
-            kind = _kind(way.strategy), way.k > 0
+            kind = _kind(way.strategy), way.k > 0, way.static
             if kind not in shortlists:
                 shortlists[kind] = self.shortlist(number, way, depth)
                 self.fetch(shortlists[kind].candidates.keys.tolist())  # not part of the latency

@@ -70,20 +70,24 @@ class Search(Protocol):
 
     @property
     def moves_auto(self) -> bool:
-        """Whether that is clear."""
+        """Whether `auto` should follow it."""
+
+    @property
+    def stopped(self) -> str | None:
+        """Why less was asked than was meant to be; None where all was."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give everything as plain data."""
 
 
 def record(project: Project, search: Search, *, by: str | None = None) -> bool:
-    """Make the store's `auto` follow the search where it is clear; else it is the default again.
+    """Make the store's `auto` follow the search where it should; else it is the default again.
 
-    What a model's answers decided holds for prompts to that model. Returns whether `auto` has left
-    the default. Raises ReadOnlyError.
+    What a model's answers decided holds for prompts to that model. A search that was stopped
+    changes nothing. Returns whether `auto` has left the default. Raises ReadOnlyError.
     """
     best, gain, tuned = search.auto_way, search.auto_gain, None
-    if best is None:
+    if best is None or search.stopped is not None:
         return False
     if gain is not None and search.moves_auto:
         tuned = Tuned(
@@ -104,7 +108,9 @@ def write_winner(project: Project, search: Search) -> bool:
 
     Raises TemplateError for a file without front matter.
     """
-    if search.template is None or not search.is_better or search.gain is None:
+    if search.template is None or not search.is_better or search.stopped is not None:
+        return False
+    if search.gain is None:
         return False
     way, gain, path = search.winner, search.gain, project.registry.path(search.template)
     told = {spec.name: None for spec in fields(Weights)} | way.weights.changed()

@@ -27,9 +27,9 @@ from promptlib.index.state import State
 from promptlib.index.vector import ExampleIndex
 from promptlib.intervals import Bootstrap, Difference, Estimate
 from promptlib.project import Project
-from promptlib.request import Request, make_request, named_store
+from promptlib.request import Request, make_request, named_store, settings_for
 from promptlib.selection.pool import Strategy
-from promptlib.settings import Options, Settings, resolve_settings
+from promptlib.settings import Options, Settings
 from promptlib.static import choose_static
 from promptlib.templating.registry import TemplateRegistry
 from promptlib.templating.template import Template
@@ -224,10 +224,7 @@ def open_evaluator(
         given["store"] = store
     if template is None:
         given.setdefault("budget", AMPLE)
-    settings = resolve_settings(
-        loaded.front, given, model=project.config.model, encoding=project.config.encoding,
-        root=project.root,
-    )  # fmt: skip
+    settings = settings_for(loaded, given, project.config, project.root)
     name = named_store(loaded, given)
     if name is None:
         raise ConfigError(

@@ -68,8 +68,8 @@ class Tuning:
     fingerprint: str
     """The embedder's."""
 
-    model = None
-    """No language model was asked."""
+    model = stopped = None
+    """No language model was asked, so none could stop."""
 
     @property
     def current(self) -> Way:

@@ -3,7 +3,7 @@ asked. Whatever was answered is judged, logged and kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -71,7 +71,7 @@ class Examiner:
         named = metric or _named(prepared)
         self.prepared = prepared
         self.answers = Answers([{} for _ in prepared.arms], named)
-        self._metric: Metric = find_metric(named, self._similarity)
+        self._metric: Metric = find_metric(named, self._similarity, prepared.root)
         self._most = limits.max_calls
         cache = AnswerCache(database)
         spending = Spending(limits.max_cost)
@@ -118,14 +118,13 @@ class Examiner:
         """Whether nothing more may be asked."""
         return self.answers.stopped is not None
 
-    def blocks(self, look: Callable[[Answers], bool] | None = None) -> Iterator[Sequence[int]]:
-        """Go through the questions in blocks, until all are asked or `look` has seen enough."""
+    def blocks(self, size: int | None = None) -> Iterator[Sequence[int]]:
+        """Go through the questions in blocks, or all at once, until nothing more may be asked."""
         count = len(self.prepared.trials)
-        size = BLOCK if look is not None else count
-        for start in range(0, count, size):
+        for start in range(0, count, size or count):
             if self.is_over:
                 return
-            yield range(start, min(start + size, count))
+            yield range(start, min(start + (size or count), count))
 
     # -- parts -----------------------------------------------------------------------------------
 
@@ -146,27 +145,28 @@ class Examiner:
         if name in self._scorers:
             for arm in dict.fromkeys(trial.arm for trial in sent):
                 mine = [trial for trial in sent if trial.arm == arm]
-                for trial, answer in likeliest(self._scorers[name], mine, self._calibrate):
-                    self._judge(trial, answer)
+                for trial, found in likeliest(self._scorers[name], mine, self._calibrate):
+                    self._take(trial, found)
             return
         asks = [trial.ask for trial in sent if trial.ask is not None]
         for reply in self._askers[name].ask_all(asks):
-            trial = sent[reply.number]
-            if reply.answer is not None:
-                self._judge(trial, reply.answer)
-                continue
-            assert reply.error is not None
-            self.answers.failed.append((trial, reply.error))
-            if reply.error.final:
-                self.answers.stopped = str(reply.error)
+            outcome = reply.answer or reply.error
+            assert outcome is not None
+            self._take(sent[reply.number], outcome)
 
-    def _judge(self, trial: Trial, answer: Answer) -> None:
+    def _take(self, trial: Trial, found: Answer | ModelError) -> None:
+        """Judge an answer, or remember why there is none."""
         self.answers.calls += 1
         self._done += 1
         if self._report is not None:
             self._report(self._done, self._all)
+        if isinstance(found, ModelError):
+            self.answers.failed.append((trial, found))
+            if found.final:
+                self.answers.stopped = str(found)
+            return
         wanted = self.prepared.wanted[trial.question]
-        self._keep(Judged(trial, answer, judge(answer, wanted, self._metric)))
+        self._keep(Judged(trial, found, judge(found, wanted, self._metric)))
 
     def _keep(self, judged: Judged) -> None:
         self.answers.rows[judged.trial.arm][judged.trial.question] = judged

@@ -17,6 +17,7 @@ from promptlib.experiment.asking import Examiner, Limits
 from promptlib.experiment.examining import experiment_of
 from promptlib.experiment.preparing import prepare
 from promptlib.experiment.results import Experiment
+from promptlib.judging.metrics import Wanted
 from promptlib.project import Project
 from promptlib.settings import Options
 
@@ -37,7 +38,8 @@ class Bootstrapped:
         return {
             "store": self.store,
             "tried": self.experiment.results[0].answered,
-            "right": len(self.drafts),
+            "right": sum(judged.score >= 1 for judged in self.experiment.results[0].judged),
+            "new": len(self.drafts),
             "revision": self.revision,
             "drafts": [draft.to_dict() for draft in self.drafts],
             "stopped": self.experiment.stopped,
@@ -82,7 +84,7 @@ def bootstrap_examples(
     found = experiment_of(examiner, seed=queries.seed)
     called = next(iter(prepared.models.values())).called
     drafts = tuple(
-        _draft(prepared.wanted[judged.trial.question].row, judged.answer.text, called, template)
+        _draft(prepared.wanted[judged.trial.question], judged.answer.text, called, template)
         for judged in found.results[0].judged
         if judged.answer is not None and judged.score >= 1
     )
@@ -92,9 +94,10 @@ def bootstrap_examples(
     return Bootstrapped(prepared.store, found, new, revision)
 
 
-def _draft(row: Mapping[str, Any], answer: str, model: str, template: str) -> Example:
+def _draft(solved: Wanted, answer: str, model: str, template: str) -> Example:
+    row = solved.row
     origin = {"bootstrapped_from": row["id"], "model": model}
     return Example(
-        input=row["input"], output=answer.strip(), label=row.get("label"), status="draft",
+        input=row["input"], output=answer.strip(), label=solved.label, status="draft",
         metadata={**row.get("metadata", {}), **origin, "template": template},
     )  # fmt: skip

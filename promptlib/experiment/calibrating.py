@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from promptlib.experiment.outcomes import Logged, by_arm
+from promptlib.experiment.outcomes import Logged, by_arm, setting_of
 from promptlib.experiment.preparing import PROXIES
 from promptlib.experiment.results import accuracy_of
 from promptlib.intervals import Bootstrap, Difference, Estimate, wilson
@@ -66,6 +66,8 @@ class ArmAccuracy:
     strategy: str
     k: int
     order: str
+    budget: int | None
+    metric: str
     accuracy: Estimate
     answers: int
 
@@ -73,6 +75,21 @@ class ArmAccuracy:
         """Give plain data."""
         facts = {**vars(self), "accuracy": self.accuracy.value}
         return facts | {"interval": [self.accuracy.low, self.accuracy.high]}
+
+
+@dataclass(frozen=True)
+class Preference:
+    """A strategy that is clearly better or worse than the built-in default in a store."""
+
+    strategy: str
+    store: str
+    k: int
+    queries: int
+    gain: Difference
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain data."""
+        return {**vars(self), "gain": vars(self.gain)}
 
 
 @dataclass(frozen=True)
@@ -84,10 +101,10 @@ class Calibration:
     predictor: Predictor | None
     rankings: Sequence[Ranking]
     """The best first."""
-    preferred: Mapping[str, tuple[str, Difference]]
-    """Store -> the strategy that is clearly better than the built-in default there, by how much."""
-    harmful: Mapping[str, tuple[str, Difference]]
-    """Strategy -> the store in which it is clearly worse than the default, by how much."""
+    preferred: Mapping[str, Preference]
+    """Store -> the strategy that is clearly better than the built-in default there."""
+    harmful: Mapping[str, Preference]
+    """Strategy -> where it is clearly worse than the default."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
@@ -102,14 +119,8 @@ class Calibration:
                 "answers": predictor.answers,
             },
             "rankings": [{**vars(ranking)} for ranking in self.rankings],
-            "preferred": {
-                store: {"strategy": name, "difference": vars(gain)}
-                for store, (name, gain) in self.preferred.items()
-            },
-            "harmful": {
-                name: {"store": store, "difference": vars(loss)}
-                for name, (store, loss) in self.harmful.items()
-            },
+            "preferred": {store: each.to_dict() for store, each in self.preferred.items()},
+            "harmful": {name: each.to_dict() for name, each in self.harmful.items()},
         }
 
 
@@ -131,7 +142,7 @@ def arm_accuracies(rows: Sequence[Logged]) -> list[ArmAccuracy]:
             found.append(
                 ArmAccuracy(
                     one.model, one.template, one.version, one.store, one.strategy, one.k,
-                    one.ordering, estimate, len(group),
+                    one.ordering, one.budget, one.metric, estimate, len(group),
                 )
             )  # fmt: skip
     return found
@@ -143,7 +154,7 @@ def predictor_of(rows: Sequence[Logged]) -> Predictor | None:
     Two shares with Wilson's intervals: the present/absent predictor, whose priors for 7B models are
     .80 (.73 to .86) and .30 (.10 to .46) by the published answers of Bertsch et al. 2024.
     """
-    known = [row for row in rows if row.k and "label_hit" in row.proxies]
+    known = _of_one_metric([row for row in rows if row.k and "label_hit" in row.proxies])
     groups = [[r.score for r in known if r.proxies["label_hit"] == hit] for hit in (1.0, 0.0)]
     if not groups[0]:
         return None
@@ -159,10 +170,10 @@ def rankings_of(rows: Sequence[Logged]) -> list[Ranking]:
     """Compare how each proxy ranks ways of choosing with how the model does."""
     from scipy.stats import spearmanr
 
-    by_store: dict[str, list[list[Logged]]] = {}
-    for group in by_arm(row for row in rows if row.k).values():
+    by_store: dict[Any, list[list[Logged]]] = {}
+    for group in by_arm(_of_one_metric([row for row in rows if row.k])).values():
         if len(group) >= LEAST_ARM:
-            by_store.setdefault(group[0].store, []).append(group)
+            by_store.setdefault((group[0].store, group[0].template), []).append(group)
     found = []
     for proxy in PROXIES:
         correlations, regrets, ways = [], [], 0
@@ -190,19 +201,25 @@ def rankings_of(rows: Sequence[Logged]) -> list[Ranking]:
     return sorted(found, key=lambda ranking: (ranking.best_regret, -ranking.correlation))
 
 
-def _compared(
-    rows: Sequence[Logged],
-) -> tuple[dict[str, tuple[str, Difference]], dict[str, tuple[str, Difference]]]:
-    """Compare each strategy with the built-in default, on the questions that both were asked."""
-    preferred: dict[str, tuple[str, Difference]] = {}
-    harmful: dict[str, tuple[str, Difference]] = {}
+def _of_one_metric(rows: Sequence[Logged]) -> list[Logged]:
+    """Keep the rows of the metric that most were judged by: others mean something else."""
+    names = [row.metric for row in rows]
+    usual = max(dict.fromkeys(names), key=names.count, default=None)
+    return [row for row in rows if row.metric == usual]
+
+
+def _compared(rows: Sequence[Logged]) -> tuple[dict[str, Preference], dict[str, Preference]]:
+    """Compare each strategy with the built-in default, on the questions that both were asked.
+
+    Among so many comparisons some look clear by chance: p is multiplied by their number.
+    """
     alike: dict[tuple[Any, ...], dict[str, dict[str, float]]] = {}
     for row in rows:
-        if row.k:
-            setting = (row.store, row.template, row.version, row.k, row.ordering, row.metric)
-            strategies = alike.setdefault(setting, {})
+        if row.k and not row.weights:
+            strategies = alike.setdefault(setting_of(row), {})
             strategies.setdefault(row.strategy, {})[row.question] = row.score
-    for (store, *_), strategies in alike.items():
+    found = []
+    for setting, strategies in alike.items():
         default = strategies.get(AUTO, {})
         for name, scores in strategies.items():
             shared = sorted(scores.keys() & default.keys())
@@ -210,10 +227,15 @@ def _compared(
                 continue
             pairs = np.array([(scores[question], default[question]) for question in shared])
             gain = Bootstrap(len(pairs)).difference(*pairs.T)
-            if gain is None:
-                continue
-            if gain.is_gain and (store not in preferred or preferred[store][1].value < gain.value):
-                preferred[store] = name, gain
-            if gain.high < 0 and gain.p < 0.05 and name not in harmful:
-                harmful[name] = store, gain
+            if gain is not None:
+                found.append(Preference(name, setting[4], setting[5], len(pairs), gain))
+    preferred: dict[str, Preference] = {}
+    harmful: dict[str, Preference] = {}
+    for each in sorted(found, key=lambda preference: -abs(preference.gain.value)):
+        if min(1.0, each.gain.p * len(found)) >= 0.05:
+            continue
+        if each.gain.low > 0:
+            preferred.setdefault(each.store, each)
+        elif each.gain.high < 0:
+            harmful.setdefault(each.strategy, each)
     return preferred, harmful

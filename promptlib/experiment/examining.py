@@ -10,7 +10,7 @@ from typing import Any
 from promptlib.errors import ConfigError
 from promptlib.evaluation.evaluating import Evaluator, Way
 from promptlib.evaluation.session import QuerySource
-from promptlib.experiment.asking import Answers, Examiner, Limits
+from promptlib.experiment.asking import BLOCK, Answers, Examiner, Limits
 from promptlib.experiment.preparing import prepare
 from promptlib.experiment.results import Experiment, results_of
 from promptlib.experiment.scoring import CONTENT_FREE, Calibration
@@ -47,13 +47,16 @@ def examine(
 ) -> Experiment:
     """Ask each model the same questions in every way, and judge its answers.
 
-    The first row is what is in force; zero-shot and random examples are always among the rows.
+    The first row is what is in force, or what was named first; zero-shot and random examples are
+    always among the rows.
     `scoring` has a local model choose the likeliest label, `calibrate` corrects for those that it
     prefers whatever is asked. `sequential` stops asking in a way once its difference to the first
     is clear, by a test that may be looked at at any time. Answers are kept: a second run asks only
     what is new. Raises ConfigError for what can't be, and ModelError when nothing was answered.
     """
     _check(ks, orders, budgets)
+    if sequential and calibrate == "batch":
+        raise ConfigError("a batch is calibrated by all its questions: it can't be sequential")
 
     def ways(evaluator: Evaluator) -> list[Way]:
         return _grid(evaluator, strategies, ks, orders, budgets)
@@ -69,23 +72,24 @@ def examine(
         prepared, project.database, metric=metric, limits=limits, report=project.reporting("asking")
     )
     alive = set(range(len(prepared.arms)))
-    for block in examiner.blocks((lambda answers: True) if sequential else None):
+    for block in examiner.blocks(BLOCK if sequential else None):
         examiner.ask(block, sorted(alive))
         if sequential and not examiner.is_over:
             alive -= {arm for arm in alive if arm and _is_settled(examiner.answers, arm)}
             if alive == {0}:
                 break
     early = sequential and alive == {0} and len(prepared.arms) > 1
-    return experiment_of(examiner, early=early, seed=queries.seed)
+    return experiment_of(examiner, early=early, seed=queries.seed, anytime=sequential)
 
 
 def experiment_of(
     examiner: Examiner, *, early: bool = False, seed: int = 0, arms: Sequence[int] | None = None,
-    questions: Sequence[int] | None = None,
+    questions: Sequence[int] | None = None, anytime: bool = False,
 ) -> Experiment:  # fmt: skip
     """Sum up what was answered, in these arms to these questions, or all.
 
-    Raises ModelError when nothing was.
+    `anytime` takes p-values that hold wherever asking was stopped. Raises ModelError when nothing
+    was answered.
     """
     answers, prepared = examiner.answers, examiner.prepared
     judged = [row for rows in answers.rows for row in rows.values()]
@@ -97,7 +101,8 @@ def experiment_of(
     return Experiment(
         prepared=prepared,
         metric=answers.metric,
-        results=results_of(prepared, answers, seed, arms, questions),
+        results=results_of(prepared, answers, seed, arms, questions, anytime=anytime),
+        sequential=anytime,
         stopped=stopped,
         early=early and answers.stopped is None,
         calls=answers.calls,

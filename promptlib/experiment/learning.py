@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptlib.experiment.calibrating import Calibration, calibrate
+from promptlib.experiment.calibrating import Calibration, Preference, calibrate
 from promptlib.experiment.outcomes import read_outcomes
-from promptlib.intervals import Difference
 from promptlib.project import Project
 from promptlib.selection.strategies import AUTO
 from promptlib.store.rows import now
@@ -29,9 +28,9 @@ def record_learnt(
 ) -> list[tuple[str, str, str]]:
     """Make `auto` follow, for each model; returns (model, store, strategy) for what has changed.
 
-    In a store where a strategy was clearly better, it is that one. Where proxies had chosen one
-    that the model was clearly worse with, here or in another store, it is the default again.
-    Raises ReadOnlyError.
+    In a store where a strategy was clearly better, it is that one. Where `auto` follows one that
+    the model was clearly worse with, here or in another store, it is the default again. Raises
+    ReadOnlyError.
     """
     changed = []
     for each in found:
@@ -41,14 +40,15 @@ def record_learnt(
                 continue
             settings = store.settings
             embedder = project.index(name).embedder.fingerprint
+            followed = settings.tuned_of(each.model)
             tuned: Tuned | None = None
             if name in each.preferred:
-                strategy, gain = each.preferred[name]
-                tuned = _tuned(strategy, gain, embedder, "accuracy by the model")
-            elif settings.tuned is not None and settings.tuned.strategy in each.harmful:
-                place, loss = each.harmful[settings.tuned.strategy]
-                what = f"accuracy of {settings.tuned.strategy} on {place}"
-                tuned = _tuned(AUTO, loss, embedder, what)
+                best = each.preferred[name]
+                tuned = _tuned(best.strategy, best, embedder, "accuracy by the model")
+            elif followed is not None and followed.strategy in each.harmful:
+                bad = each.harmful[followed.strategy]
+                what = f"accuracy of {bad.strategy} on {bad.store}"
+                tuned = _tuned(AUTO, bad, embedder, what)
             kept = settings.tuned_for.get(each.model)
             if tuned is not None and (kept is None or kept.strategy != tuned.strategy):
                 save_tuned(store, tuned, model=each.model, by=by)
@@ -56,8 +56,9 @@ def record_learnt(
     return changed
 
 
-def _tuned(strategy: str, gain: Difference, embedder: str, measure: str) -> Tuned:
+def _tuned(strategy: str, found: Preference, embedder: str, measure: str) -> Tuned:
+    gain = found.gain
     return Tuned(
         strategy=strategy, over=AUTO, measure=measure, difference=gain.value, low=gain.low,
-        high=gain.high, queries=0, k=0, embedder=embedder, at=now(),
+        high=gain.high, queries=found.queries, k=found.k, embedder=embedder, at=now(),
     )  # fmt: skip

@@ -41,11 +41,11 @@ class OutcomeLog:
         waiting, self._waiting = self._waiting, []
         if not waiting or self._database.read_only:
             return
-        rows = [self._row(judged) for judged in waiting]
+        # The same question may stand twice in a file, the same prompt come from two templates.
+        rows = {row["key"]: row for row in map(self._row, waiting)}
         with self._database.write() as connection:
-            keys = [row["key"] for row in rows]
-            connection.execute(delete(outcomes).where(outcomes.c.key.in_(keys)))
-            connection.execute(insert(outcomes), rows)
+            connection.execute(delete(outcomes).where(outcomes.c.key.in_([*rows])))
+            connection.execute(insert(outcomes), [*rows.values()])
 
     def _row(self, judged: Judged) -> dict[str, Any]:
         prepared, trial = self._prepared, judged.trial
@@ -85,10 +85,13 @@ class Logged:
     model: str
     template: str
     version: int | None
+    template_hash: str
     store: str
     strategy: str
+    weights: dict[str, float]
     k: int
     ordering: str
+    budget: int | None
     metric: str
     question: str
     score: float
@@ -98,28 +101,37 @@ class Logged:
     seconds: float
 
 
-def read_outcomes(
-    database: Database, *, store: str | None = None, model: str | None = None,
-    template: str | None = None,
-) -> list[Logged]:  # fmt: skip
-    """List what was logged: of a store, a model, a template, or all."""
+def read_outcomes(database: Database, *, store: str | None = None) -> list[Logged]:
+    """List what was logged, of a store or of all, the oldest first.
+
+    Of a template that was edited, only what its newest text was asked with.
+    """
     if not database.exists:
         return []
     columns = [outcomes.c[name] for name in Logged.__dataclass_fields__]
     query = select(*columns).order_by(outcomes.c.at, outcomes.c.key)
-    for name, value in (("store", store), ("model", model), ("template", template)):
-        if value is not None:
-            query = query.where(outcomes.c[name] == value)
+    if store is not None:
+        query = query.where(outcomes.c.store == store)
     with database.read() as connection:
         if not inspect(connection).has_table(outcomes.name):
             return []  # read-only, and older than this
-        return [Logged(*row) for row in connection.execute(query)]
+        rows = [Logged(*row) for row in connection.execute(query)]
+    newest = {(row.model, row.template, row.version): row.template_hash for row in rows}
+    return [r for r in rows if newest[r.model, r.template, r.version] == r.template_hash]
 
 
 def by_arm(rows: Iterable[Logged]) -> dict[tuple[Any, ...], list[Logged]]:
-    """Group outcomes by model, template, version, store, strategy, k and order."""
+    """Group outcomes that differ in nothing but the question."""
     found: dict[tuple[Any, ...], list[Logged]] = {}
     for row in rows:
-        key = (row.model, row.template, row.version, row.store, row.strategy, row.k, row.ordering)
+        key = (*setting_of(row), row.strategy, canonical_json(row.weights))
         found.setdefault(key, []).append(row)
     return found
+
+
+def setting_of(row: Logged) -> tuple[Any, ...]:
+    """Say what strategies can be compared in: all but the strategy itself."""
+    return (
+        row.model, row.template, row.version, row.template_hash, row.store, row.k, row.ordering,
+        row.budget, row.metric,
+    )  # fmt: skip

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from promptlib.embedding.embedder import Embedder
+from promptlib.embedding.embedder import Embedder, Progress
 from promptlib.errors import ConfigError
 from promptlib.evaluation.evaluating import Evaluator, Way
 from promptlib.evaluation.session import QuerySource, open_evaluator
 from promptlib.experiment.arms import Arm, Trial
 from promptlib.judging.metrics import Wanted
-from promptlib.models.counting import ask_of, model_options
+from promptlib.models.counting import ask_of
 from promptlib.models.opening import OpenModel
 from promptlib.project import Project
-from promptlib.running import named_model, sized
+from promptlib.running import named_model
 from promptlib.settings import Options
 from promptlib.templating.template import Template
 
@@ -45,8 +46,10 @@ class Prepared:
     hashes: Sequence[str] = field(repr=False)
     """Of each question, to know it again."""
     embedder: Embedder = field(repr=False)
-    fingerprint: str = ""
+    fingerprint: str
     """The embedder's."""
+    root: Path
+    """Where files are looked for that a metric names."""
 
 
 def prepare(
@@ -61,78 +64,115 @@ def prepare(
     database is free again when this returns.
     """
     queries = queries or QuerySource()
-    arms: list[Arm] = []
-    orders: list[str] = []
-    opened: dict[str, OpenModel] = {}
     loaded = {name: project.template(name) for name in templates}
     with ExitStack() as stack:
-        groups: list[tuple[Evaluator, OpenModel, str, list[int]]] = []
+        groups: list[_Group] = []
         for name, template in loaded.items():
-            for asked in models:
-                model = named_model(project, asked, template)
-                label = asked or model.called
-                opened[label] = model
-                given = sized(model, template, model_options(model, options))
+            for asked in dict.fromkeys(models):
+                model, label = named_model(project, asked, template)
+                given: Options = {**(options or {}), "model": label}
                 evaluator = stack.enter_context(
                     open_evaluator(project, name, store, queries, inputs, given)
                 )
                 found = list(dict.fromkeys(ways(evaluator)))
-                groups.append(
-                    (evaluator, model, name, list(range(len(arms), len(arms) + len(found))))
-                )
-                arms += [Arm(label, name, way) for way in found]
-                orders += [way.order or evaluator.settings.order for way in found]
-        first = groups[0][0]
-        rows = [question.example for question in first.questions.items]
-        for evaluator, *_ in groups[1:]:
-            if [question.example for question in evaluator.questions.items] != rows:
-                raise ConfigError("the templates are asked different questions: name one --store")
-        report = project.reporting("building")
-        trials: list[list[Trial]] = []
-        for number in range(len(rows)):
-            trials.append([
-                trial
-                for evaluator, model, name, places in groups
-                for trial in _built(
-                    evaluator, model, loaded[name], number, places, arms, max_tokens, blanks
-                )
-            ])  # fmt: skip
-            if report is not None:
-                report(number + 1, len(rows))
-        labels = first.state.labels
-        wanted = [
-            Wanted(question.example.output, question.label, labels, question.example.to_dict())
-            for question in first.questions.items
-        ]
-        return Prepared(
-            first.index.store.name, first.questions.source, arms, opened, loaded, orders, trials,
-            wanted,
-            [row.input for row in rows], [row.content_hash for row in rows],
-            project.embedder, first.state.origin.fingerprint,
-        )  # fmt: skip
+                first = sum(len(group.arms) for group in groups)
+                arms = [Arm(label, name, way) for way in found]
+                groups.append(_Group(evaluator, model, template, arms, first))
+        shared = _shared_questions([group.evaluator for group in groups])
+        trials = _all_built(groups, shared, max_tokens, blanks, project.reporting("building"))
+        return _prepared(project, groups, shared, trials)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The arms of one model and one template."""
+
+    evaluator: Evaluator
+    model: OpenModel
+    template: Template
+    arms: Sequence[Arm]
+    first: int
+    """The number of the first of them."""
+
+
+def _shared_questions(evaluators: Sequence[Evaluator]) -> list[list[int]]:
+    """Find the questions that all are asked: [question][evaluator] -> its number there."""
+    known = [
+        {question.example.content_hash: n for n, question in enumerate(each.questions.items)}
+        for each in evaluators
+    ]
+    shared = [key for key in known[0] if all(key in other for other in known)]
+    if not shared:
+        raise ConfigError("the templates are asked different questions: name one --store")
+    if len(known) == 1:  # what stands twice in a file is asked twice
+        return [[number] for number in range(len(evaluators[0].questions))]
+    return [[numbers[key] for numbers in known] for key in shared]
+
+
+def _all_built(
+    groups: Sequence[_Group], shared: Sequence[Sequence[int]], max_tokens: int | None,
+    blanks: Sequence[str], report: Progress | None,
+) -> list[list[Trial]]:  # fmt: skip
+    trials: list[list[Trial]] = []
+    for question, numbers in enumerate(shared):
+        row: list[Trial] = []
+        for group, number in zip(groups, numbers, strict=True):
+            row += _built(group, question, number, max_tokens, blanks)
+        trials.append(row)
+        if report is not None:
+            report(question + 1, len(shared))
+    return trials
 
 
 def _built(
-    evaluator: Evaluator, model: OpenModel, template: Template, number: int, places: list[int],
-    arms: list[Arm], max_tokens: int | None, blanks: Sequence[str],
-) -> list[Trial]:  # fmt: skip
-    made = evaluator.build(number, [arms[place].way for place in places])
-    stop = template.front.answer.stop
+    group: _Group, question: int, number: int, max_tokens: int | None, blanks: Sequence[str]
+) -> list[Trial]:
+    evaluator, stop = group.evaluator, group.template.front.answer.stop
+    made = evaluator.build(number, [arm.way for arm in group.arms])
     trials = []
-    for place, built in zip(places, made, strict=True):
+    for place, (arm, built) in enumerate(zip(group.arms, made, strict=True), start=group.first):
         proxies = {name: value for name, value in built.measures.items() if name in PROXIES}
         if built.prompt is None:
-            trials.append(Trial(number, place, None, proxies, 0))
-        else:
-            ask, *others = (
-                ask_of(prompt, model.spec, stop=stop, max_tokens=max_tokens)
-                for prompt in (
-                    built.prompt,
-                    *(evaluator.prompt(number, arms[place].way, asked=text) for text in blanks),
-                )
-            )
-            trials.append(Trial(number, place, ask, proxies, built.prompt.tokens, others))
+            trials.append(Trial(question, place, None, proxies, 0))
+            continue
+        others = (evaluator.prompt(number, arm.way, asked=text) for text in blanks)
+        ask, *empty = (
+            ask_of(prompt, group.model.spec, stop=stop, max_tokens=max_tokens)
+            for prompt in (built.prompt, *others)
+        )
+        trials.append(Trial(question, place, ask, proxies, built.prompt.tokens, empty))
     return trials
+
+
+def _prepared(
+    project: Project, groups: Sequence[_Group], shared: Sequence[Sequence[int]],
+    trials: Sequence[Sequence[Trial]],
+) -> Prepared:  # fmt: skip
+    evaluator = groups[0].evaluator
+    questions = [evaluator.questions.items[numbers[0]] for numbers in shared]
+    arms = [arm for group in groups for arm in group.arms]
+    return Prepared(
+        store=evaluator.index.store.name,
+        source=evaluator.questions.source,
+        arms=arms,
+        models={group.arms[0].model: group.model for group in groups},
+        templates={group.arms[0].template: group.template for group in groups},
+        orders=[
+            arm.way.order or group.evaluator.settings.order
+            for group in groups
+            for arm in group.arms
+        ],
+        trials=trials,
+        wanted=[
+            Wanted(q.example.output, q.label, evaluator.state.labels, q.example.to_dict())
+            for q in questions
+        ],
+        inputs=[question.example.input for question in questions],
+        hashes=[question.example.content_hash for question in questions],
+        embedder=project.embedder,
+        fingerprint=evaluator.state.origin.fingerprint,
+        root=project.root,
+    )
 
 
 PROXIES = (

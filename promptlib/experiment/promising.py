@@ -12,9 +12,8 @@ from promptlib.errors import ConfigError
 from promptlib.evaluation.evaluating import Evaluator, Way
 from promptlib.evaluation.session import QuerySource, open_evaluator, yardstick_of
 from promptlib.evaluation.tuning import KS, ranked_ways
-from promptlib.models.counting import model_options
 from promptlib.project import Project
-from promptlib.running import named_model, sized
+from promptlib.running import named_model
 from promptlib.selection.pool import Weights
 from promptlib.selection.strategies import AUTO
 from promptlib.settings import Options
@@ -36,8 +35,7 @@ def promising(
 ) -> list[Way]:  # fmt: skip
     """List the ways that are worth asking, those in force first, by the proxies' ranking."""
     loaded = project.template(template)
-    opened = named_model(project, model, loaded)
-    given = sized(opened, loaded, model_options(opened, options))
+    given: Options = {**(options or {}), "model": named_model(project, model, loaded)[1]}
     with open_evaluator(project, template, store, queries, inputs, given) as evaluator:
         current = evaluator.current
         numbers = parts_of(len(evaluator.questions), queries.seed)[0]
@@ -45,13 +43,14 @@ def promising(
         values = evaluator.measure(grid, numbers, project.reporting("searching"))
         measured = dict(zip(grid, values, strict=True))
         ranked = ranked_ways(measured, yardstick_of(values[0]))
-        shares = _shares(evaluator, current)
+        shares, settings = _shares(evaluator, current), evaluator.settings
     # The best of each strategy first: proxies tell near ties apart badly.
     leaders = [next(w for w in ranked if w.strategy == s) for s in dict.fromkeys(_names(ranked))]
     best = list(dict.fromkeys([*leaders, *ranked]))
-    turned = [replace(way, order=order) for way in best[:4] for order in orders or ORDERS[1:]]
-    zero = Way(current.strategy, 0, current.budget)
-    found = [current, default_of(current), zero, *best[:BEST], *turned, *shares, *best[BEST:]]
+    others = [order for order in orders or ORDERS if order != settings.order]
+    turned = [replace(way, order=order) for way in best[:4] for order in others]
+    zero = [] if settings.min_k else [Way(current.strategy, 0, current.budget)]
+    found = [current, default_of(current), *zero, *best[:BEST], *turned, *shares, *best[BEST:]]
     return list(dict.fromkeys(found))[: min(MOST_WAYS, max(LEAST_WAYS, most))]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from promptlib.experiment.arms import Arm, Judged, Kinds
 from promptlib.experiment.asking import Answers
 from promptlib.experiment.preparing import Prepared
+from promptlib.experiment.sequential import e_value, wins_and_losses
 from promptlib.intervals import Bootstrap, Difference, Estimate, Floats, wilson
 
 
@@ -78,6 +79,8 @@ class Experiment:
     """Why not everything was asked: None where it was."""
     early: bool
     """Whether that is because the answer was clear."""
+    sequential: bool
+    """Whether ways left early: then p-values hold whenever one looks, intervals don't."""
     calls: int
     cached: int
     spent: float
@@ -121,6 +124,7 @@ class Experiment:
             "partial": self.is_partial,
             "stopped": self.stopped,
             "stopped_early": self.early,
+            "sequential": self.sequential,
             "calls": self.calls,
             "cached": self.cached,
             "spent": self.spent,
@@ -135,19 +139,22 @@ class Experiment:
 
 def results_of(
     prepared: Prepared, answers: Answers, seed: int = 0, arms: Sequence[int] | None = None,
-    questions: Sequence[int] | None = None,
+    questions: Sequence[int] | None = None, *, anytime: bool = False,
 ) -> list[ArmResult]:  # fmt: skip
     """Estimate what each arm is worth, and how it compares with the first of them."""
     asked = range(len(prepared.trials)) if questions is None else questions
     shown = range(len(prepared.arms)) if arms is None else arms
     bootstrap = Bootstrap(len(asked), seed)
     scores = {arm: _scores(answers.rows[arm], asked) for arm in shown}
-    failed = Counter(trial.arm for trial, _ in answers.failed)
+    failed = Counter(trial.arm for trial, _ in answers.failed if trial.question in {*asked})
     results = []
     for at in shown:
         arm, rows = prepared.arms[at], answers.rows[at]
         judged = [rows[question] for question in sorted({*rows} & {*asked})]
         against = bootstrap.difference(scores[at], scores[shown[0]]) if at != shown[0] else None
+        if against is not None and anytime:
+            evidence = e_value(*wins_and_losses(*answers.scores(at, shown[0])))
+            against = replace(against, p=min(1.0, 1 / evidence))
         sent = [j.answer for j in judged if j.answer is not None]
         costs = [answer.cost for answer in sent]
         known = [cost for cost in costs if cost is not None]

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from promptlib.errors import ModelError
 from promptlib.experiment.arms import Trial
 from promptlib.models.answer import Answer
 from promptlib.models.scoring import LabelScorer, calibrated
@@ -20,15 +21,19 @@ CONTENT_FREE = ("N/A", "", "[MASK]")
 
 def likeliest(
     scorer: LabelScorer, trials: Sequence[Trial], calibrate: Calibration | None
-) -> Iterator[tuple[Trial, Answer]]:
+) -> Iterator[tuple[Trial, Answer | ModelError]]:
     """Give each question the likeliest label as its answer; `batch` needs all of them first."""
     found: list[tuple[Trial, Answer, np.ndarray]] = []
     for trial in trials:
         assert trial.ask is not None
-        scores, answer = scorer.score(trial.ask)
-        if calibrate == "contextual":
-            baseline = np.array([scorer.score(blank)[0] for blank in trial.blanks])
-            scores = calibrated(scores[None], baseline)[0]
+        try:
+            scores, answer = scorer.score(trial.ask)
+            if calibrate == "contextual":
+                baseline = np.array([scorer.score(blank)[0] for blank in trial.blanks])
+                scores = calibrated(scores[None], baseline)[0]
+        except ModelError as error:
+            yield trial, error
+            continue
         if calibrate == "batch":
             found.append((trial, answer, scores))
         else:

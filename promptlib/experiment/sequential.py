@@ -24,12 +24,12 @@ def e_value(wins: int, losses: int) -> float:
     return math.exp(min(700.0, log_beta + many * math.log(2)))
 
 
-def is_clear(wins: float, losses: float, comparisons: int = 1, level: float = LEVEL) -> bool:
+def is_clear(wins: int, losses: int, comparisons: int = 1, level: float = LEVEL) -> bool:
     """Whether the evidence suffices, among so many comparisons that are looked at together."""
-    return e_value(math.floor(wins), math.floor(losses)) >= comparisons / level
+    return e_value(wins, losses) >= comparisons / level
 
 
-def wins_and_losses(mine: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+def wins_and_losses(mine: Sequence[float], theirs: Sequence[float]) -> tuple[int, int]:
     """Count on how many questions one did better, and on how many worse, each at least by half.
 
     Scores between right and wrong count as a step only where they differ by 0.5 or more.

@@ -124,7 +124,8 @@ MEANINGS = {
     "accuracy": "share of questions that were answered rightly, with Wilson's interval",
     "score": "mean of scores from 0 to 1, with a bootstrap interval",
     "against first": "difference to the first row on the same questions, with its interval",
-    "p": "how likely such a difference is if there is none: McNemar's test, or Student's",
+    "p": "how likely such a difference is if there is none: McNemar's test, or Student's; where "
+    "asking stopped early, a bound that holds whenever one looks",
     "wrong in form": "answers that weren't of the form that was asked for, refused or cut off",
     "tokens": "of the prompt, mean",
     "s": "seconds to an answer, median",

@@ -77,7 +77,8 @@ class ModelTuning:
         doubt would cost more, on average, than to follow the better of the two.
         """
         gain = self.auto_gain
-        return gain is not None and gain.value > 0 and self.queries[1] >= LEAST_JUDGED
+        judged = min(result.answered for result in self.judged.results)
+        return gain is not None and gain.value > 0 and judged >= LEAST_JUDGED
 
     @property
     def stopped(self) -> str | None:

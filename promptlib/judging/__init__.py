@@ -1,1 +1,1 @@
-"""Whether an answer is right: metrics by kind of task, and assertions. Pure."""
+"""Whether an answer is right: metrics by kind of task, or a function of one's own."""

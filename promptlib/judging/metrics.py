@@ -1,4 +1,4 @@
-"""Judge an answer against the right one, by the kind of task. Pure."""
+"""Judge an answer against the right one, by the kind of task."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from promptlib.errors import ConfigError, did_you_mean
@@ -65,8 +66,13 @@ Similarity = Callable[[str, str], float]
 Metric = Callable[[str, Wanted], Verdict]
 
 
-def find_metric(name: str, similarity: Similarity | None = None) -> Metric:
-    """Find a metric by name; raises ConfigError. `similarity` is what `similar` compares by."""
+def find_metric(
+    name: str, similarity: Similarity | None = None, folder: Path | None = None
+) -> Metric:
+    """Find a metric by name; raises ConfigError.
+
+    `similarity` is what `similar` compares by; files that are named start at `folder`.
+    """
     kind, colon, told = name.partition(":")
     if kind == "regex" and colon:
         try:
@@ -75,7 +81,7 @@ def find_metric(name: str, similarity: Similarity | None = None) -> Metric:
             raise ConfigError(f"metric {name!r}: {error}") from None
         return lambda text, wanted: _whether(pattern.search(text) is not None, text)
     if kind == "python" and colon:
-        function = load_function(told)
+        function = load_function(told, folder)
         return lambda text, wanted: _own(name, function(text, wanted.output, wanted.row), text)
     if name == "similar" and similarity is not None:
         return lambda text, wanted: _between(similarity(text, wanted.text), text)

@@ -26,10 +26,10 @@ def normal_label(text: str) -> str:
     return line.removesuffix(".").strip(_WRAPPING).strip()
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str, *, in_talk: bool = True) -> Any:
     """Read an answer as JSON: all of it, what stands in a ``` fence, or its first object or list.
 
-    Raises ValueError where there is none.
+    Raises ValueError where there is none. Without `in_talk`, JSON between other words is none.
     """
     fence = _FENCE.search(text)
     for part in (text, fence[1] if fence else ""):
@@ -38,7 +38,7 @@ def read_json(text: str) -> Any:
         except (ValueError, RecursionError):
             continue
     decoder = json.JSONDecoder(parse_constant=_refuse)
-    for match in re.finditer(r"[{\[]", text):
+    for match in re.finditer(r"[{\[]", text) if in_talk else ():
         try:
             return decoder.raw_decode(text, match.start())[0]
         except (ValueError, RecursionError):
@@ -51,7 +51,7 @@ def read_number(text: str) -> Decimal | None:
 
     The last one behind "####", in \\boxed{}, or behind "answer is" or "answer:"; else the last one.
     """
-    for mark in (r"####", r"\\boxed\{", r"answer(?:\s+is)?\s*:?"):
+    for mark in (r"####", r"\\boxed\{", r"answer(?:\s+is|\s*:|\s+is\s*:)"):
         found = [m.end() for m in re.finditer(mark, text, re.IGNORECASE)]
         if found and (number := _NUMBER.search(text, found[-1])):
             return _decimal(number[0])

@@ -12,6 +12,9 @@ from promptlib.text import canonical_json
 Finish = Literal["stop", "length", "refusal"]
 """Why an answer ended: it was complete, too long, or the model (or a filter) wouldn't."""
 
+RECIPE = 0
+"""Part of every digest: another number makes all answers that are kept unknown."""
+
 Say = Callable[[str], None]
 """Called with each piece of an answer as it comes."""
 
@@ -28,8 +31,6 @@ class Ask:
     max_tokens: int
     stop: tuple[str, ...] = ()
     tools: Sequence[Mapping[str, Any]] = ()
-    sample: int = 0
-    """Which of several answers to the same prompt."""
     store: str = ""
     """Where its examples come from."""
 
@@ -42,7 +43,7 @@ class Ask:
     def digest(self, **also: Any) -> str:
         """Hash all that an answer depends on, and what else is named."""
         sent = self.text if self.messages is None else self.chat
-        facts = [sent, self.max_tokens, list(self.stop), list(self.tools), self.sample, also]
+        facts = [sent, self.max_tokens, list(self.stop), list(self.tools), RECIPE, also]
         return hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:32]
 
 

@@ -19,6 +19,9 @@ from promptlib.models.prices import Spending
 LONGEST_WAIT = 30.0
 """Seconds between two tries, unless a server asks for more."""
 
+FRAMING = 16
+"""Tokens that a chat's framing may add to a text that was counted as such."""
+
 MOST_PATIENCE = 120.0
 """Seconds that a server may ask for."""
 
@@ -83,7 +86,7 @@ class Asker:
 
         threads = min(self.model.concurrency, len(same)) or 1
         pool = ThreadPoolExecutor(threads, thread_name_prefix="promptlib-asking")
-        going, last = 0, None
+        going, last, interrupted = 0, None, False
         try:
             while True:
                 while last is None and going < threads and (next_ := next(waiting, None)):
@@ -103,14 +106,17 @@ class Asker:
                 yield from (Reply(number, known, error) for number in repeats)
             for numbers in waiting:
                 yield from (Reply(number, None, last) for number in numbers)
-        except KeyboardInterrupt:
+        except GeneratorExit:
             self._ended.set()  # nobody goes on waiting for a next try
+            raise
+        except KeyboardInterrupt:
+            self._ended.set()
             self.model.close()
-            pool.shutdown(wait=False, cancel_futures=True)
+            interrupted = True
             raise
         finally:
             # What is going on is let finish, and kept: it may be paid for already.
-            pool.shutdown(wait=not self._ended.is_set(), cancel_futures=True)
+            pool.shutdown(wait=not interrupted, cancel_futures=True)
 
     def _patiently(self, ask: Ask, say: Say | None) -> Answer:
         for attempt in self._tries():
@@ -133,19 +139,34 @@ class Asker:
         )
 
     def _once(self, ask: Ask, say: Say | None) -> Answer:
-        worst = self._price.of(ask.tokens, ask.max_tokens)
+        worst = self._price.of(ask.tokens + FRAMING, ask.max_tokens)
+        told = _Handing(say) if say is not None else None
         with self.spending.call(worst) as cost:
             try:
-                answer = self.model.ask(ask, say)
-            except ModelError as error:
-                if not error.billed:
+                answer = self.model.ask(ask, told)
+            except PromptlibError as error:
+                if not (isinstance(error, ModelError) and error.billed):
                     cost.append(0.0)
-                raise
-            except PromptlibError:
-                cost.append(0.0)
+                if told is not None and told.error is not None:
+                    raise told.error from None
                 raise
             cost.append(answer.cost)
             return answer
+
+
+class _Handing:
+    """Hands an answer on, and remembers if that failed: the model isn't to blame then."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self.error: Exception | None = None
+
+    def __call__(self, piece: str) -> None:
+        try:
+            self._say(piece)
+        except Exception as error:
+            self.error = error
+            raise
 
 
 _backing_off = tenacity.wait_exponential_jitter(initial=0.5, max=LONGEST_WAIT)

@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from promptlib.budget.huggingface import TOKENIZER
 from promptlib.budget.models import ESTIMATE_MARGIN, context_window
 from promptlib.budget.tokens import TokenCounter
 from promptlib.errors import EncodingError
 from promptlib.models.answer import Ask
-from promptlib.models.opening import OpenModel
 from promptlib.models.places import find_place
-from promptlib.models.spec import ModelSpec
+from promptlib.models.spec import KINDS, ModelSpec, find_spec
 from promptlib.prompt import Prompt
 from promptlib.settings import Options
+from promptlib.templating.frontmatter import FrontMatter
 
 LONGEST_ANSWER = 512
 """Tokens of an answer where nobody says."""
 
 
-def model_options(opened: OpenModel, options: Options | None = None) -> Options:
-    """Say by which model's tokens prompts are counted; what the caller names stands.
+def with_model(
+    options: Options, front: FrontMatter, model: str | None, encoding: str | None,
+    table: Mapping[str, ModelSpec],
+) -> Options:  # fmt: skip
+    """Put what is known of a model that is named as models are: by the table, or as KIND:NAME.
 
-    A tokenizer that isn't known is estimated by another, with a margin. Raises ModelError for a
-    local model that isn't there.
+    Its own name, how its tokens are counted, and its window as the budget, each unless the caller
+    or the front matter says so; `model` and `encoding` are the project's. Other names stay as they
+    are. Raises ModelError for a local model that isn't there.
     """
-    spec, given = opened.spec, options or {}
-    made: Options = {"model": opened.called}
-    if given.get("encoding") is None:
-        made["encoding"] = _counter(spec)
-    return {**given, **made}
+    named = options.get("model") or front.model or model
+    kind = (named or "").partition(":")[0]
+    if named is None or (named not in table and (kind not in KINDS or ":" not in named)):
+        return options
+    spec = find_spec(named, table)
+    given: Options = {**options, "model": spec.called}
+    levels = [options.get("encoding")]
+    if options.get("model") is None:
+        levels += [front.encoding] if front.model is not None else [front.encoding, encoding]
+    if all(level is None for level in levels):
+        given["encoding"] = _counter(spec)
+    if given.get("budget") is None and front.budget.tokens is None:
+        given["budget"] = window_of(spec)
+    return given
 
 
 def window_of(spec: ModelSpec) -> int | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.util import find_spec as find_package
 from typing import Any
 
-from promptlib.errors import PromptlibError
+from promptlib.errors import ConfigError, PromptlibError
 from promptlib.models.places import find_place
-from promptlib.models.spec import DEFAULT_LOCAL, KINDS, ModelSpec
+from promptlib.models.spec import DEFAULT_LOCAL, KINDS, ModelSpec, find_spec
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ def list_models(table: Mapping[str, ModelSpec], project_model: str | None = None
     specs = dict(table)
     specs.setdefault(DEFAULT_LOCAL, ModelSpec(model=DEFAULT_LOCAL))
     if project_model is not None and project_model not in specs:
-        specs[project_model] = ModelSpec(model=f"openai:{project_model}")
+        with suppress(ConfigError):  # one that prompts are counted for, and can't be asked
+            specs[project_model] = find_spec(project_model, table)
     return [
         Listed(name, spec.model, spec.base_url or KINDS[spec.kind], _needs(spec))
         for name, spec in specs.items()
@@ -44,9 +46,10 @@ def _needs(spec: ModelSpec) -> str:
     if spec.kind == "openai":
         key = spec.api_key_env or (None if spec.base_url else "OPENAI_API_KEY")
         return f"{key} in the environment" if key and not os.environ.get(key) else ""
-    if find_spec("llm" if spec.kind == "llm" else "gguf") is None:
+    needed = {"llm": "llm", "local": "gguf" if spec.name.endswith(".gguf") else "transformers"}
+    if find_package(needed[spec.kind]) is None:
         return f"pip install 'promptlib[{spec.kind}]'"
-    if spec.kind == "llm":
+    if spec.kind == "llm" or spec.name.endswith(".gguf"):
         return ""
     try:
         find_place(spec.name)

@@ -6,9 +6,10 @@ https://llm.datasette.io
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from promptlib.errors import MissingDependencyError, ModelError, did_you_mean
 from promptlib.models.answer import Answer, Ask, Finish, Say
@@ -33,38 +34,19 @@ class LLMModel:
 
     def ask(self, ask: Ask, say: Say | None = None) -> Answer:
         """See LanguageModel."""
-        import llm
-
+        model, messages = self._model, list(map(_message, ask.chat))
         if ask.tools:
             raise ModelError(f"{self.name}: tools can't be handed to llm's models", final=True)
         start = time.perf_counter()
         pieces: list[str] = []
-        cut = None
-        try:
-            response = self._model.prompt(
-                messages=list(map(_message, ask.chat)), stream=True, **self._options(ask)
-            )
-            for piece in response:
-                pieces.append(piece)
-                if say is not None:
-                    say(piece)
-                # llm has no common word for stop sequences: its answers are cut here.
-                if (cut := _cut("".join(pieces), ask.stop)) is not None:
-                    break
-            usage = response.usage() if cut is None else None
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except llm.NeedsKeyException as error:
-            raise ModelError(f"{self.name} needs a key: {error}", final=True) from error
-        except Exception as error:  # each plugin raises what it likes
-            reason = first_line(str(error)) or type(error).__name__
-            raise ModelError(
-                f"{self.name} didn't answer ({type(error).__name__}: {reason[:300]})",
-                again=not pieces, billed=True,
-            ) from error  # fmt: skip
-        text = cut if cut is not None else "".join(pieces)
-        sent, came = _counted(usage, ask, text)
-        finish: Finish = "stop"
+        with _in_our_words(self.name, pieces):
+            response = model.prompt(messages=messages, stream=True, **self._options(ask))
+            ended = _read(response, pieces, ask, say, start + self._spec.timeout)
+            usage = response.usage() if ended is None else None
+        written = "".join(pieces)
+        sent, came = _counted(usage, ask, written)  # what was written is billed, cut or not
+        text = _cut(written, ask.stop)
+        finish: Finish = "length" if ended == "length" else "stop"
         return Answer(
             text, finish, sent, came, time.perf_counter() - start, self.price.of(sent, came)
         )
@@ -113,16 +95,72 @@ def _message(message: Mapping[str, Any]) -> Any:
     return makers[role](content)
 
 
-def _cut(text: str, stop: tuple[str, ...]) -> str | None:
+def _read(
+    response: Any, pieces: list[str], ask: Ask, say: Say | None, end: float
+) -> Literal["stop", "length"] | None:
+    """Read an answer as it comes; says why it was ended early. Raises ModelError after a time-out.
+
+    llm has no common word for stop sequences and longest answers: both are seen to here.
+    """
+    said = 0
+    for piece in response:
+        pieces.append(piece)
+        text = _cut(written := "".join(pieces), ask.stop)
+        # What may be the beginning of a stop sequence waits for what follows.
+        held = 0 if len(text) < len(written) else max(map(len, ask.stop), default=1) - 1
+        if say is not None and len(text) - held > said:
+            say(text[said : len(text) - held])
+            said = len(text) - held
+        if len(text) < len(written):
+            return "stop"
+        if _tokens(written) >= ask.max_tokens:
+            break
+        if time.perf_counter() > end:
+            raise ModelError("the answer took too long", again=False, billed=True)
+    else:
+        if say is not None and said < len(text := "".join(pieces)):
+            say(text[said:])
+        return None
+    if say is not None and said < len(text):
+        say(text[said:])
+    return "length"
+
+
+def _cut(text: str, stop: tuple[str, ...]) -> str:
     places = [at for mark in stop if (at := text.find(mark)) >= 0]
-    return text[: min(places)] if places else None
+    return text[: min(places)] if places else text
+
+
+def _tokens(text: str) -> int:
+    from promptlib.budget.tokens import TokenCounter
+
+    return TokenCounter.for_encoding("o200k_base").count(text)
+
+
+@contextmanager
+def _in_our_words(name: str, pieces: list[str]) -> Iterator[None]:
+    """Say what went wrong: each plugin raises what it likes."""
+    import llm
+
+    try:
+        yield
+    except ModelError:
+        raise
+    except llm.NeedsKeyException as error:
+        raise ModelError(f"{name} needs a key: {error}", final=True) from error
+    except Exception as error:
+        reason = first_line(str(error)) or type(error).__name__
+        said = f"{name} didn't answer ({type(error).__name__}: {reason[:300]})"
+        status = getattr(error, "status_code", None)
+        if status in (401, 403, 404):
+            raise ModelError(said, final=True) from error
+        again = not pieces and status != 400
+        raise ModelError(said, again=again, billed=True) from error
 
 
 def _counted(usage: Any, ask: Ask, text: str) -> tuple[int, int]:
     """Give the tokens sent and come; our own count where none is told."""
     sent, came = getattr(usage, "input", None), getattr(usage, "output", None)
     if came is None:
-        from promptlib.budget.tokens import TokenCounter
-
-        came = TokenCounter.for_encoding("o200k_base").count(text)
+        came = _tokens(text)
     return ask.tokens if sent is None else sent, came

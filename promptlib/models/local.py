@@ -49,9 +49,10 @@ class LocalModel:
                 "temperature": spec.temperature, "seed": spec.seed}  # fmt: skip
 
     @property
-    def window(self) -> int:
-        """Tokens of question and answer together."""
-        return int(self._parts[0].config.max_position_embeddings)
+    def window(self) -> int | None:
+        """Tokens of question and answer together; None where the model doesn't say."""
+        config = self._parts[0].config
+        return self._spec.window or getattr(config, "max_position_embeddings", None)
 
     def ask(self, ask: Ask, say: Say | None = None) -> Answer:
         """See LanguageModel."""
@@ -59,13 +60,14 @@ class LocalModel:
 
         with self._lock, torch.inference_mode():
             model, tokenizer = self._parts
+            self._ended.clear()  # what was stopped before is over
             start = time.perf_counter()  # neither loading nor waiting is the answer's
             ids = self._ids(ask)
             room = self._room(ids, ask)
             watch = _Watch(tokenizer, ids.shape[1], ask.stop, say, self._ended)
             warm = self._spec.temperature > 0
             if warm and self._spec.seed is not None:
-                torch.manual_seed(self._spec.seed + ask.sample)
+                torch.manual_seed(self._spec.seed)
             made = model.generate(
                 ids, attention_mask=torch.ones_like(ids), max_new_tokens=room, do_sample=warm,
                 temperature=self._spec.temperature if warm else None, top_p=None, top_k=None,
@@ -90,7 +92,7 @@ class LocalModel:
             ids = self._ids(ask)
             self._room(ids, ask)
             gap = "" if ask.messages is not None or ask.text[-1:].isspace() else " "
-            end = ask.stop[0] if ask.messages is None and ask.stop else tokenizer.eos_token
+            end = ask.stop[0] if ask.messages is None and ask.stop else tokenizer.eos_token or ""
             known = [self._encoded(f"{gap}{label}{end}") for label in labels]
             prefix = self._run(ids)
             scores = [
@@ -152,6 +154,8 @@ class LocalModel:
         return torch.tensor([ids])
 
     def _room(self, ids: Any, ask: Ask) -> int:
+        if self.window is None:
+            return ask.max_tokens
         room = min(ask.max_tokens, self.window - ids.shape[1])
         if room < 1:
             raise ModelError(

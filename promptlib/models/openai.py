@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import threading
 import time
 import weakref
@@ -43,7 +44,7 @@ class OpenAIModel:
     def identity(self) -> Mapping[str, Any]:
         """See LanguageModel."""
         spec = self._spec
-        return {"model": spec.model, "url": self._url, "temperature": spec.temperature,
+        return {"model": spec.model, "url": self._shown_url, "temperature": spec.temperature,
                 "seed": spec.seed}  # fmt: skip
 
     def ask(self, ask: Ask, say: Say | None = None) -> Answer:
@@ -75,7 +76,12 @@ class OpenAIModel:
 
     @property
     def _place(self) -> str:
-        return f"{self.name} at {self._url}" if self._url else self.name
+        return f"{self.name} at {self._shown_url}" if self._url else self.name
+
+    @property
+    def _shown_url(self) -> str | None:
+        """The address without a name and password in it."""
+        return self._url and re.sub(r"//[^/@]*@", "//", self._url)
 
     @property
     def _key_name(self) -> str:
@@ -126,8 +132,8 @@ class OpenAIModel:
             return self._client.chat.completions.create(**body)
         except BadRequestError as error:
             part = str(error.param or "")
-            if part == "max_tokens" and self._limit == part:
-                self._limit = "max_completion_tokens"
+            if part == "max_tokens" and part in body:
+                self._limit = "max_completion_tokens"  # for all threads; those under way resend too
                 return self._send(ask, stream)
             if part in OPTIONAL and part in body:
                 log.warning("%s takes no %s: it is left out", self.name, part)
@@ -147,32 +153,40 @@ class OpenAIModel:
 
     def _streamed(self, ask: Ask, say: Say) -> tuple[str, Finish, Any]:
         parts: list[str] = []
+        calls: dict[int, dict[str, str]] = {}
         finish: Finish | None = None
         usage = None
+        for chunk in self._chunks(ask, parts):
+            usage = getattr(chunk, "usage", None) or usage
+            for choice in getattr(chunk, "choices", None) or ():
+                refusal = getattr(choice.delta, "refusal", None)
+                piece = refusal or choice.delta.content or ""
+                _gather(calls, getattr(choice.delta, "tool_calls", None) or ())
+                if piece:
+                    parts.append(piece)
+                    say(piece)
+                if refusal:
+                    finish = "refusal"
+                elif choice.finish_reason:
+                    finish = finish or _finish(choice.finish_reason)
+        if finish is None:
+            raise self._broken(parts) if parts else self._nonsense()
+        if calls and not parts:
+            parts.append(_as_text([calls[number] for number in sorted(calls)]))
+            say(parts[0])
+        return "".join(parts), finish, usage
+
+    def _chunks(self, ask: Ask, parts: list[str]) -> Iterator[Any]:
+        """Give the pieces of a stream; what breaks off after some were said isn't asked again."""
         try:
             with self._send(ask, stream=True) as stream:
-                for chunk in stream:
-                    usage = getattr(chunk, "usage", None) or usage
-                    for choice in getattr(chunk, "choices", None) or ():
-                        refusal = getattr(choice.delta, "refusal", None)
-                        piece = refusal or choice.delta.content or ""
-                        if piece:
-                            parts.append(piece)
-                            say(piece)
-                        if refusal:
-                            finish = "refusal"
-                        elif choice.finish_reason:
-                            finish = finish or _finish(choice.finish_reason)
-        except _Refused:
+                yield from stream
+        except (_Refused, GeneratorExit):
             raise
         except Exception as error:
             if not parts:
                 raise
-            # What has been said can't be taken back: asking again would say it twice.
             raise self._broken(parts) from error
-        if finish is None:
-            raise self._broken(parts) if parts else self._nonsense()
-        return "".join(parts), finish, usage
 
     def _choice(self, response: Any) -> Any:
         choices = getattr(response, "choices", None)
@@ -226,7 +240,7 @@ def _in_our_words(place: str, key_name: str) -> Iterator[None]:
 
 
 def _by_status(place: str, key_name: str, error: Any) -> ModelError:
-    status, said = error.status_code, _message(error)
+    status, said = error.status_code, _without_key(_message(error), os.environ.get(key_name))
     if status in (401, 403):
         return ModelError(f"{place} refuses the key in {key_name} ({status}: {said})", final=True)
     if status == 404:
@@ -238,6 +252,11 @@ def _by_status(place: str, key_name: str, error: Any) -> ModelError:
             f"{place} is busy or broken ({status}: {said})", again=True, after=_after(error)
         )
     return ModelError(f"{place} refuses the request ({status}: {said})")
+
+
+def _without_key(said: str, key: str | None) -> str:
+    """Take a key out of what a server says: some repeat it."""
+    return said.replace(key, "...") if key and len(key) > 3 else said
 
 
 def _message(error: Any) -> str:
@@ -260,13 +279,23 @@ def _finish(reason: str | None) -> Finish:
     return "refusal" if reason == "content_filter" else "stop"
 
 
-def _calls(message: Any) -> str | None:
+def _calls(message: Any) -> str:
     """Write calls to tools as an answer."""
-    calls = getattr(message, "tool_calls", None)
-    if not calls:
-        return message.content if message.content is not None else ""
+    calls = getattr(message, "tool_calls", None) or ()
     made = [{"name": c.function.name, "arguments": c.function.arguments} for c in calls]
-    return json.dumps(made, ensure_ascii=False)
+    return _as_text(made) if made else ""
+
+
+def _gather(calls: dict[int, dict[str, str]], deltas: Any) -> None:
+    """Put the pieces of calls to tools together."""
+    for delta in deltas:
+        call = calls.setdefault(delta.index, {"name": "", "arguments": ""})
+        call["name"] += delta.function.name or ""
+        call["arguments"] += delta.function.arguments or ""
+
+
+def _as_text(calls: list[dict[str, str]]) -> str:
+    return json.dumps(calls, ensure_ascii=False)
 
 
 def _counted(usage: Any, ask: Ask, text: str) -> tuple[int, int, int]:

@@ -21,7 +21,7 @@ class OpenModel:
     @property
     def called(self) -> str:
         """What prompts, their manifests and the usage ledger call it."""
-        return self.spec.model if self.spec.kind == "local" else self.spec.name
+        return self.spec.called
 
 
 def open_model(name: str, table: Mapping[str, ModelSpec] | None = None) -> OpenModel:

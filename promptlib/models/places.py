@@ -100,9 +100,11 @@ def _place(folder: Path) -> Place:
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} holds no model: it has no config.json", final=True)
     facts = hashlib.sha256()
+    known = folder.name == FETCHED and folder.parent == models_folder()
     for file in sorted(folder.iterdir()):
         if file.suffix in (".safetensors", ".bin", ".json", ".jinja"):
             stat = os.stat(file)
-            # By name and size alone: the same model fetched again is the same model.
-            facts.update(f"{file.name}\0{stat.st_size}\n".encode())
+            # The fetched model was checked by its hash: fetched again it is the same.
+            when = "" if known else stat.st_mtime_ns
+            facts.update(f"{file.name}\0{stat.st_size}{when}\n".encode())
     return Place(folder, facts.hexdigest()[:16])

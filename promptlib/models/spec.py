@@ -66,6 +66,11 @@ class ModelSpec(Strict):
         """The model's name there."""
         return self.model.partition(":")[2]
 
+    @property
+    def called(self) -> str:
+        """What prompts, their manifests and the logs call it: where it is asked doesn't matter."""
+        return self.model if self.kind == "local" else self.name
+
 
 def find_spec(name: str, table: Mapping[str, ModelSpec]) -> ModelSpec:
     """Find a model: in the project's table, as KIND:NAME, or one of OpenAI's by its bare name.

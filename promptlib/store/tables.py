@@ -156,7 +156,7 @@ answers = Table(
 outcomes = Table(
     "outcomes",
     metadata,
-    Column("key", String(32), primary_key=True),  # of the way, the question and its answer
+    Column("key", String(32), primary_key=True),  # of model, template, way, metric and question
     Column("model", String(200), nullable=False),
     Column("template", String(200), nullable=False),
     Column("version", Integer),  # null for a working file

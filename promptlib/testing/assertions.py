@@ -123,7 +123,7 @@ def _matches(subject: Subject, told: str) -> str | None:
 
 def _is_json(subject: Subject, _: Any) -> str | None:
     try:
-        read_json(subject.text)
+        read_json(subject.text, in_talk=False)
     except ValueError:
         return _unless(False, "isn't JSON", subject)
     return None
@@ -140,7 +140,7 @@ def _schema(subject: Subject, told: Mapping[str, Any]) -> str | None:
     except SchemaError as error:
         raise ConfigError(f"the schema can't be one: {error.message}") from None
     try:
-        value = read_json(subject.text)
+        value = read_json(subject.text, in_talk=False)
     except ValueError:
         return _unless(False, "isn't JSON", subject)
     problems = sorted(Draft202012Validator(told).iter_errors(value), key=lambda e: e.json_path)

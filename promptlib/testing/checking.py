@@ -13,12 +13,10 @@ from promptlib.errors import PromptlibError
 from promptlib.models.answer import Answer
 from promptlib.models.asking import Asker
 from promptlib.models.cache import AnswerCache
-from promptlib.models.counting import ask_of, model_options
-from promptlib.models.opening import OpenModel
+from promptlib.models.counting import ask_of
 from promptlib.models.prices import Spending
 from promptlib.project import Project
 from promptlib.prompt import Prompt
-from promptlib.running import sized
 from promptlib.testing.assertions import Subject
 from promptlib.testing.snapshots import changes, read_snapshots, snapshot_path, write_snapshots
 from promptlib.testing.suite import Case, Suite, find_suites, read_suite
@@ -56,30 +54,27 @@ def run_tests(
     """
     folder = project.registry.files
     suites = [read_suite(folder, name) for name in templates or find_suites(folder)]
-    spending = Spending(max_cost)
+    cache, spending = AnswerCache(project.database), Spending(max_cost)
+    askers: dict[str, Asker] = {}
     results: list[CaseResult] = []
     for suite in suites:
         named = model or suite.model
-        opened = project.model(named) if named is not None else None
-        asker = None
-        if opened is not None:
-            cache = AnswerCache(project.database)
-            asker = Asker(opened, cache, spending=spending, fresh=fresh)
-        results += _Checker(project, suite, opened, asker, update, max_tokens).run()
+        if named is not None and named not in askers:
+            askers[named] = Asker(project.model(named), cache, spending=spending, fresh=fresh)
+        asked = None if named is None else (named, askers[named], max_tokens)
+        results += _Checker(project, suite, asked, update).run()
     return results
 
 
 class _Checker:
     def __init__(
-        self, project: Project, suite: Suite, opened: OpenModel | None, asker: Asker | None,
-        update: bool, max_tokens: int | None,
+        self, project: Project, suite: Suite, asked: tuple[str, Asker, int | None] | None,
+        update: bool,
     ) -> None:  # fmt: skip
         self._project = project
         self._suite = suite
-        self._opened = opened
-        self._asker = asker
+        self._asked = asked
         self._update = update
-        self._max_tokens = max_tokens
         self._path = snapshot_path(suite.path)
         self._known = read_snapshots(self._path)
         self._taken: dict[str, str] = {}
@@ -95,10 +90,10 @@ class _Checker:
         skipped, problems = 0, []
         status: Status = "passed"
         try:
-            prompt = self._built(case)
-            problems = self._of_prompt(case, prompt)
-            if case.answer and self._asker is not None:
-                answer = self._asked(prompt)
+            if case.prompt:
+                problems = self._of_prompt(case, self._built(case))
+            if case.answer and self._asked is not None:
+                answer = self._answered(case, *self._asked)
                 subject = self._subject(answer.text, answer.output_tokens)
                 found = (assertion.problem(subject) for assertion in case.answer)
                 problems += [f"the answer {problem}" for problem in found if problem]
@@ -118,11 +113,11 @@ class _Checker:
             self._suite.template, case.name, place, status, tuple(problems), passed, skipped
         )
 
-    def _built(self, case: Case) -> Prompt:
+    def _built(self, case: Case, model: str | None = None) -> Prompt:
+        """Build a case's prompt; what is asserted of prompts doesn't depend on who is asked."""
         options: Any = dict(case.spec.options)
-        if self._opened is not None and case.answer:
-            template = self._project.template(self._suite.template)
-            options = sized(self._opened, template, model_options(self._opened, options))
+        if model is not None:
+            options["model"] = model
         return self._project.build(
             self._suite.template, inputs=case.spec.inputs, history=case.spec.history, **options
         )
@@ -142,12 +137,10 @@ class _Checker:
                 )
         return problems
 
-    def _asked(self, prompt: Prompt) -> Answer:
-        assert self._asker is not None and self._opened is not None
+    def _answered(self, case: Case, model: str, asker: Asker, max_tokens: int | None) -> Answer:
         stop = self._project.template(self._suite.template).front.answer.stop
-        return self._asker.ask(
-            ask_of(prompt, self._opened.spec, stop=stop, max_tokens=self._max_tokens)
-        )
+        prompt = self._built(case, model)
+        return asker.ask(ask_of(prompt, asker.spec, stop=stop, max_tokens=max_tokens))
 
     def _subject(self, text: str, tokens: int) -> Subject:
         return Subject(text, tokens, self._suite.path.parent, self._similarity)
