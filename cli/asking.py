@@ -47,14 +47,22 @@ def refuse_without_model(context: click.Context, names: Sequence[str]) -> None:
 
 def tell_experiment(found: Experiment) -> None:
     """Say where the questions are from, how they were judged, what it took and what is missing."""
-    from promptlib.experiment.showing import meaning_of
-    from promptlib.running import cost_text
+    from promptlib.experiment.showing import meaning_of, verdict_of
 
-    say(f"{found.prepared.source}; judged by {found.metric}: {meaning_of(found.metric)}")
-    asked = counted(found.calls - found.cached, "call")
-    spent = "price not known" if found.unpriced else cost_text(found.spent)
-    say(f"{asked}, {found.cached:,} answers from the cache; {spent}")
+    say(f"{found.prepared.source}; judged by {meaning_of(found)}")
+    if len(found.results) > 1:
+        say(verdict_of(found))
+    tell_calls(found)
     for problem, count in found.problems.items():
         say(f"{counted(count, 'question')} not answered: {problem}")
     if found.stopped is not None:
         say(f"{'stopped early' if found.early else 'partial'}: {found.stopped}")
+
+
+def tell_calls(found: Experiment) -> None:
+    """Say what was asked, what was known already, and what it cost."""
+    from promptlib.running import cost_text
+
+    asked = counted(found.calls - found.cached, "call")
+    spent = "price not known" if found.unpriced else cost_text(found.spent)
+    say(f"{asked}, {found.cached:,} answers from the cache; {spent}")

@@ -28,7 +28,7 @@ def bootstrap(
 
     For tasks with reasoning: an answer that came out right shows the steps that lead there. A row
     is never among the examples of its own prompt. Drafts are shown in no prompt until somebody has
-    read and approved them (promptlib store edit ID --status approved).
+    read and approved them (promptlib store edit STORE ID --status approved).
 
     \b
     promptlib bootstrap math/solve --model local:smollm2 --sample 20
@@ -49,8 +49,18 @@ def bootstrap(
         rows = [[d.id, d.metadata["bootstrapped_from"], str(d.output)] for d in found.drafts]
         print_table(["id", "from", "answer"], rows, free="answer")
     tell_experiment(found.experiment)
-    right = counted(len(found.drafts), "draft")
-    added = f"added (revision {found.revision})" if found.revision is not None else "not added"
-    say(f"store {found.store}: {right} {added}; see them: promptlib store export --status draft")
+    result = found.experiment.results[0]
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(result.kinds.items()))
+    say(f"{counted(result.answered, 'answer')}: {kinds or 'none'}")
+    if found.revision is not None:
+        say(
+            f"store {found.store}: {counted(len(found.drafts), 'draft')} added (revision "
+            f"{found.revision}); approve one with promptlib store edit {found.store} ID "
+            "--status approved"
+        )
+    elif found.drafts:
+        say(f"store {found.store}: {counted(len(found.drafts), 'draft')} not added (--dry-run)")
+    else:
+        say(f"store {found.store}: no new drafts")
     if found.experiment.is_partial:
         ctx.exit(1)

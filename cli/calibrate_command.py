@@ -44,7 +44,10 @@ def calibrate(
     if not found:
         say("no answers were judged yet: promptlib eval TEMPLATE --model MODEL")
     if write:
-        for model, name, strategy in record_learnt(project, found):
+        changed = record_learnt(project, found)
+        if not changed:
+            say("auto stays as it is: nothing was clearly better, or worse, than what it follows")
+        for model, name, strategy in changed:
             say(f"store {name}: auto for {model} is {strategy}")
 
 
@@ -53,7 +56,7 @@ def _tell(found: Calibration) -> None:
     heads = ["template", "version", "store", "strategy", "k", "order", "budget", "metric",
              "accuracy", "95 %", "answers"]  # fmt: skip
     print_table(heads, [
-        [a.template, a.version, a.store, a.strategy if a.k else "zero-shot", a.k, a.order, a.budget,
+        [a.template, a.version, a.store, a.strategy, a.k, a.order, a.budget,
          a.metric, a.accuracy.value, f"{a.accuracy.low:.3f} to {a.accuracy.high:.3f}", a.answers]
         for a in found.arms
     ])  # fmt: skip
@@ -63,8 +66,9 @@ def _tell(found: Calibration) -> None:
             [[r.proxy, r.correlation, r.best_regret, r.ways, r.stores] for r in found.rankings],
         )
     if (known := found.predictor) is not None:
-        absent = "not seen" if known.absent is None else f"{known.absent.value:.2f}"
-        say(f"accuracy with the right label shown {known.present.value:.2f}, without {absent}")
+        absent = "not seen" if known.absent is None else str(known.absent)
+        say(f"accuracy with the right label shown {known.present}, without it {absent}; of "
+            f"{known.answers:,} answers")  # fmt: skip
     for each in found.harmful.values():
         say(f"{each.strategy} is clearly worse than the built-in default on {each.store}: "
             f"{each.gain}")  # fmt: skip

@@ -46,7 +46,7 @@ def whole(least: int) -> Callable[[str], int]:
 _QUERIES = [
     click.option(
         "--store", metavar="NAME",
-        help="Evaluate this store: with the template, or by itself as plain text.",
+        help="Show this store's examples instead of the template's; without a template, as text.",
     ),
     click.option(
         "--queries", metavar="FILE",

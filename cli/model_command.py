@@ -14,7 +14,7 @@ def model() -> None:
     \b
     promptlib model fetch
     promptlib model list
-    promptlib model forget gpt-4o-mini
+    promptlib model forget openai:gpt-4o-mini
     """
 
 
@@ -58,14 +58,17 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 
 @model.command()
 @click.argument("models", nargs=-1)
+@click.option("--all", "all_", is_flag=True, help="Of all models.")
 @click.pass_context
-def forget(ctx: click.Context, models: tuple[str, ...]) -> None:
-    """Remove the kept answers of these MODELS, or of all.
+def forget(ctx: click.Context, models: tuple[str, ...], all_: bool) -> None:
+    """Remove the kept answers of these MODELS: asking again will cost again.
 
     \b
-    promptlib model forget
     promptlib model forget openai:gpt-4o-mini
+    promptlib model forget --all
     """
+    if bool(models) == all_:
+        raise click.UsageError("name MODELS, or give --all")
     from promptlib.models.cache import AnswerCache
 
     project = open_project(ctx)

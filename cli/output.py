@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ import click
 if TYPE_CHECKING:
     from promptlib.config import ProjectProgress
     from promptlib.project import Project
+
+QUIET = 30.0
+"""Seconds after which a pipe gets a line of long work."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 
@@ -133,9 +137,17 @@ def open_project(context: click.Context, *, start: bool = False) -> Project:
 def _progress() -> tuple[ProjectProgress, Any]:
     """Make a progress bar that appears with the first report; a pipe gets one line at the end."""
 
+    said = time.monotonic()
+
     def one_line(what: str, done: int, total: int) -> None:
+        nonlocal said
         if done == total:
             say(f"{what}: {counted(total, _unit(what))}")
+        elif time.monotonic() - said > QUIET:
+            say(f"{what}: {done:,} of {counted(total, _unit(what))}")
+        else:
+            return
+        said = time.monotonic()
 
     if not sys.stderr.isatty():
         return one_line, lambda: None
@@ -165,6 +177,8 @@ def _progress() -> tuple[ProjectProgress, Any]:
 
 def _unit(what: str) -> str:
     """Say what is counted while something is going on."""
+    if what.startswith("asking"):
+        return "call"
     return "row" if what.startswith(("importing", "embedding", "rendering")) else "query"
 
 

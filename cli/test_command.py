@@ -36,6 +36,7 @@ def test(
     promptlib test banking/intent --model local:smollm2 --junit report.xml
     """
     from promptlib.files.writing import replacing
+    from promptlib.running import cost_text
     from promptlib.testing.checking import failed, run_tests
     from promptlib.testing.junit import junit_xml
 
@@ -62,6 +63,13 @@ def test(
         say("there are no cases: put some into NAME.tests.yaml beside a template")
     else:
         say(f"{counted(len(results), 'case')}, {len(bad)} failed")
+    asked = [result.answer for result in results if result.answer is not None]
+    if asked:
+        paid = [answer for answer in asked if not answer.cached]
+        costs = [answer.cost for answer in paid]
+        cost = cost_text(None if None in costs else sum(filter(None, costs)))
+        kept = len(asked) - len(paid)
+        say(f"{counted(len(paid), 'call')}, {kept:,} answers from the cache; {cost}")
     if skipped:
         say(f"{counted(skipped, 'assertion')} on answers skipped: name a --model")
     if bad:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .asking import MODEL, limit_options, refuse_without_model
+from .asking import MODEL, limit_options, refuse_without_model, tell_calls
 from .evaluating import listed, query_options, tell_auto, verdict, way_options, what_is_asked
 from .output import counted, json_option, open_project, print_json, print_table, say
 
@@ -87,12 +87,10 @@ def tune(
     written = write and _written(project, found)
     if as_json:
         print_json(found.to_dict() | {"recorded": bool(recorded), "written": written})
-    say(
-        verdict(
-            "best", found.winner, found.gain, f"{found.current} as it is", found, found.is_better
-        )
-    )
-    tell_auto(found, recorded)
+    if found.stopped is None:
+        now = f"{found.current} as it is"
+        say(verdict("best", found.winner, found.gain, now, found, found.is_better))
+        tell_auto(found, recorded)
     if write:
         say(f"{template}: {'written' if written else 'left as it was'}")
     if found.stopped is not None:
@@ -129,18 +127,19 @@ def _with_model(
     found = tune_with_model(project, template, model, **asked, **asks, limits=limits)
     if not as_json:
         rows = [
-            [number, each.questions, way.name, way.k, way.budget, score]
+            [number, way.name, way.k, way.budget, answered, score if answered else None]
             for number, each in enumerate(found.rounds, start=1)
-            for way, score in each.standing
+            for way, score, answered in each.standing
         ]
-        print_table(["round", "questions", "strategy", "k", "budget", "score"], rows)
-        print_table(*result_table(found.judged))
-    say(
-        f"{len(found.rounds[0].standing)} ways, {counted(found.calls, 'call')}; "
-        f"{counted(found.queries[1], 'query')} that took no part judged"
-    )
-    if found.stopped is not None:
-        say(f"partial: {found.stopped}")
+        print_table(["round", "strategy", "k", "budget", "answered", "score"], rows)
+        if found.stopped is None:
+            print_table(*result_table(found.judged))
+    tell_calls(found.judged)
+    if found.stopped is None:
+        judged = counted(found.queries[1], "query")
+        say(f"{len(found.rounds[0].standing)} ways; {judged} that took no part judged")
+    else:
+        say(f"partial: {found.stopped}; nothing is recorded, the answers are kept")
     return found
 
 

@@ -12,7 +12,7 @@ from promptlib.models.asking import Asker
 from promptlib.models.cache import AnswerCache
 from promptlib.models.counting import ask_of
 from promptlib.models.opening import OpenModel
-from promptlib.models.prices import Spending
+from promptlib.models.prices import Spending, dollars
 from promptlib.project import Project
 from promptlib.prompt import Prompt
 from promptlib.settings import Options
@@ -28,11 +28,14 @@ class Run:
     answer: Answer
 
     def to_dict(self) -> dict[str, Any]:
-        """Give everything as plain data."""
+        """Give plain data: of the prompt, what it shows and what replay needs."""
+        whole = self.prompt.to_dict()
+        shown = ("text", "messages", "tokens", "count_kind", "budget", "reserve", "encoding",
+                 "examples", "notes", "manifest")  # fmt: skip
         return {
             "model": self.model,
             "answer": self.answer.to_dict(),
-            "prompt": self.prompt.to_dict(),
+            "prompt": {name: whole[name] for name in shown},
         }
 
     def report(self) -> str:
@@ -55,9 +58,7 @@ def answer_report(model: str, answer: Answer) -> str:
 
 def cost_text(cost: float | None) -> str:
     """Write a sum of money."""
-    if cost is None:
-        return "price not known"
-    return f"${cost:.6f}" if 0 < cost < 0.01 else f"${cost:.2f}"
+    return "price not known" if cost is None else dollars(cost)
 
 
 def run_prompt(
@@ -83,6 +84,7 @@ def run_prompt(
     loaded = project.template(template)
     opened, name = named_model(project, model, loaded)
     given: Options = {**(options or {}), "model": name}
+    opened.model.check()
     prompt = project.build(template, query, inputs=inputs, history=history, **given)
     stop = loaded.front.answer.stop
     asker = Asker(opened, AnswerCache(project.database), spending=Spending(max_cost), fresh=fresh)

@@ -344,7 +344,7 @@ def test_tuning_finds_what_the_model_does_best_with(opened: Project, server: Mod
                 project, "tickets/route", "m", max_calls=300, strategies=["balanced"], ks=[3],
                 queries=promptlib.QuerySource(sample=72),
             )  # fmt: skip
-            scores = dict(found.rounds[0].standing)
+            scores = {way: score for way, score, _ in found.rounds[0].standing}
             turned = next(way for way in scores if way.order == "nearest-first")
             assert scores[turned] > 0.9 and scores[found.current] < 0.2
             assert scores[found.winner] > 0.9 and found.is_better
@@ -401,7 +401,7 @@ def test_static_and_tailored_examples_share_the_room(opened: Project) -> None:
         opened, "tickets/route", "m", max_calls=400, strategies=["similar"], ks=[3],
         queries=queries,
     )  # fmt: skip
-    shares = {way.static: way.k for way, _ in found.rounds[0].standing if way.static is not None}
+    shares = {way.static: way.k for way, *_ in found.rounds[0].standing if way.static is not None}
     assert shares.keys() >= {0, 2, 4} and all(way + k == 4 for way, k in shares.items())
     some = examine(opened, ["tickets/route"], ["m"], strategies=["similar"], queries=queries)
     for judged in some.results[0].judged:

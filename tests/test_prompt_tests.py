@@ -164,9 +164,16 @@ def test_a_file_that_is_wrong_says_where(
     assert problem in str(found.value) and str(cases) in str(found.value)
 
 
-def test_a_template_without_cases(project: Project) -> None:
-    with pytest.raises(TemplateError, match="has no cases"):
+def test_a_template_without_cases_and_cases_without_a_template(project: Project) -> None:
+    with pytest.raises(TemplateError, match="no template 'tickets/nothing'"):
         run_tests(project, "tickets/nothing")
+    folder = project.root / "templates" / "tickets"
+    (folder / "bare.j2").write_text("{{ query }}")
+    with pytest.raises(TemplateError, match=r"has no cases: .*bare\.tests\.yaml isn't there"):
+        run_tests(project, "tickets/bare")
+    (folder / "gone.tests.yaml").write_text(CASES)
+    with pytest.raises(TemplateError, match="no template 'tickets/gone'"):
+        run_tests(project)
 
 
 def test_a_case_that_cannot_be_built_is_an_error_and_keeps_its_snapshot(

@@ -70,6 +70,7 @@ class Way:
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
         name, weights = strategy_name(self.strategy), self.weights.changed()
+        name = name if self.k else "zero-shot" if not self.static else "static alone"
         facts = {"strategy": name, "weights": weights, "k": self.k, "budget": self.budget}
         also = {"order": self.order, "static": self.static}
         return facts | {name: value for name, value in also.items() if value is not None}

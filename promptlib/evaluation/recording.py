@@ -114,6 +114,7 @@ def write_winner(project: Project, search: Search) -> bool:
         return False
     way, gain, path = search.winner, search.gain, project.registry.path(search.template)
     told = {spec.name: None for spec in fields(Weights)} | way.weights.changed()
+    # Without examples any strategy shows as much.
     examples: dict[str, Any] = {"strategy": strategy_name(way.strategy), "k": way.k, **told}
     if way.order is not None:
         examples["order"] = way.order

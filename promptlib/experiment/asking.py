@@ -114,6 +114,11 @@ class Examiner:
             self._log.flush()
 
     @property
+    def scores(self) -> bool:
+        """Whether the likeliest label is the answer."""
+        return bool(self._scorers)
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more may be asked."""
         return self.answers.stopped is not None

@@ -15,6 +15,7 @@ from promptlib.experiment.preparing import prepare
 from promptlib.experiment.results import Experiment, results_of
 from promptlib.experiment.scoring import CONTENT_FREE, Calibration
 from promptlib.experiment.sequential import is_clear, wins_and_losses
+from promptlib.judging.metrics import check_metric
 from promptlib.project import Project
 from promptlib.selection.ordering import check_order
 from promptlib.selection.pool import Strategy
@@ -55,6 +56,8 @@ def examine(
     what is new. Raises ConfigError for what can't be, and ModelError when nothing was answered.
     """
     _check(ks, orders, budgets)
+    if metric is not None:
+        check_metric(metric, project.root)
     if sequential and calibrate == "batch":
         raise ConfigError("a batch is calibrated by all its questions: it can't be sequential")
 
@@ -105,6 +108,7 @@ def experiment_of(
         sequential=anytime,
         stopped=stopped,
         early=early and answers.stopped is None,
+        scored=examiner.scores,
         calls=answers.calls,
         cached=sum(row.answer is not None and row.answer.cached for row in judged),
         spent=examiner.spending.spent,

@@ -28,8 +28,8 @@ class Round:
 
     questions: int
     """That each way has been asked by its end."""
-    standing: Sequence[tuple[Way, float]]
-    """The ways in it, best first, with their mean score."""
+    standing: Sequence[tuple[Way, float, int]]
+    """The ways in it, best first, with their mean score and how many answers it is of."""
 
 
 def halve(examiner: Examiner, questions: Sequence[int], calls: int) -> list[Round]:
@@ -48,7 +48,10 @@ def halve(examiner: Examiner, questions: Sequence[int], calls: int) -> list[Roun
         examiner.ask(questions[asked : asked + more], alive)
         asked += more
         standing = _standing(examiner, alive)
-        rounds.append(Round(asked, [(prepared.arms[arm].way, mean) for arm, mean in standing]))
+        answered = examiner.answers.rows
+        rounds.append(
+            Round(asked, [(prepared.arms[a].way, mean, len(answered[a])) for a, mean in standing])
+        )
         order = [arm for arm, _ in standing]
         half = order[: max(1, math.ceil(len(order) / 2))]
         alive = [arm for arm in half if not _is_beaten(examiner, arm, order[0], len(prepared.arms))]
@@ -75,10 +78,6 @@ def _is_beaten(examiner: Examiner, arm: int, best: int, ways: int) -> bool:
     return arm != best and losses > wins and is_clear(wins, losses, comparisons=ways)
 
 
-def standing_of(rounds: Sequence[Round]) -> list[tuple[Way, float]]:
+def standing_of(rounds: Sequence[Round]) -> list[Way]:
     """List all ways that were asked, those that came furthest first."""
-    found: dict[Way, float] = {}
-    for each in reversed(rounds):
-        for way, score in each.standing:
-            found.setdefault(way, score)
-    return list(found.items())
+    return list(dict.fromkeys(way for each in reversed(rounds) for way, *_ in each.standing))

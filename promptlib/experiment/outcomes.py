@@ -11,7 +11,6 @@ from sqlalchemy import delete, insert, inspect, select
 
 from promptlib.experiment.arms import Judged
 from promptlib.experiment.preparing import Prepared
-from promptlib.selection.strategies import strategy_name
 from promptlib.store.database import Database
 from promptlib.store.rows import now
 from promptlib.store.tables import outcomes
@@ -61,7 +60,7 @@ class OutcomeLog:
             "version": template.version,
             "template_hash": template.hash,
             "store": prepared.store,
-            "strategy": strategy_name(way.strategy),
+            "strategy": way.to_dict()["strategy"],
             "weights": way.weights.changed(),
             "k": way.k,
             "ordering": prepared.orders[trial.arm],

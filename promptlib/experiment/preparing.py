@@ -70,6 +70,7 @@ def prepare(
         for name, template in loaded.items():
             for asked in dict.fromkeys(models):
                 model, label = named_model(project, asked, template)
+                model.model.check()
                 given: Options = {**(options or {}), "model": label}
                 evaluator = stack.enter_context(
                     open_evaluator(project, name, store, queries, inputs, given)

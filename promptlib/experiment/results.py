@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,8 @@ class ArmResult:
     """What came of one arm."""
 
     arm: Arm
+    order: str
+    """In which examples were shown."""
     accuracy: Estimate | None
     """Share of right answers with Wilson's interval, or the mean score with a bootstrap one; None
     where nothing was answered."""
@@ -49,11 +52,28 @@ class ArmResult:
         ])  # fmt: skip
         return Bootstrap(len(pairs)).difference(*pairs.T) if len(pairs) else None
 
+    def needed(self, other: ArmResult) -> int | None:
+        """Say how many questions make a difference like this one twice its standard error.
+
+        None where so many were asked already, or where nothing tells.
+        """
+        theirs = {judged.trial.question: judged.score for judged in other.judged}
+        gaps = np.array([
+            judged.score - theirs[judged.trial.question]
+            for judged in self.judged
+            if judged.trial.question in theirs
+        ])  # fmt: skip
+        if len(gaps) < 2 or not gaps.mean() or not gaps.std():
+            return None
+        count = math.ceil(4 * float(gaps.var(ddof=1)) / float(gaps.mean()) ** 2 / 10) * 10
+        return count if count > len(gaps) else None
+
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
         accuracy, against = self.accuracy, self.against_first
         return {
             **self.arm.to_dict(),
+            "order": self.order,
             "accuracy": accuracy and accuracy.value,
             "interval": accuracy and [accuracy.low, accuracy.high],
             "against_first": against
@@ -81,6 +101,8 @@ class Experiment:
     """Whether that is because the answer was clear."""
     sequential: bool
     """Whether ways left early: then p-values hold whenever one looks, intervals don't."""
+    scored: bool
+    """Whether the likeliest label was the answer."""
     calls: int
     cached: int
     spent: float
@@ -161,6 +183,7 @@ def results_of(
         results.append(
             ArmResult(
                 arm=arm,
+                order=prepared.orders[at],
                 accuracy=accuracy_of(scores[at], bootstrap),
                 against_first=against,
                 answered=len(judged),

@@ -9,6 +9,7 @@ from promptlib.example import retrieval_text
 from promptlib.experiment.arms import Judged
 from promptlib.experiment.results import ArmResult, Experiment
 from promptlib.judging.metrics import METRICS
+from promptlib.models.prices import dollars
 from promptlib.reporting.page import Comparison, Panel, Section, make_page
 from promptlib.reporting.pictures import Point, draw_points
 
@@ -35,7 +36,7 @@ def result_table(found: Experiment) -> tuple[list[str], list[list[Any]]]:
     word = "accuracy" if _is_binary(found) else "score"
     heads = [
         *(head for head, _ in shown), *heads, word, "95 %", "against first", "p", "answered",
-        "wrong in form", "tokens", "s", "USD/1000",
+        "not in form", "tokens", "seconds", "per 1,000",
     ]  # fmt: skip
     return heads, rows
 
@@ -44,7 +45,8 @@ def result_page(found: Experiment) -> str:
     """Write everything as one HTML page; raises MissingDependencyError without matplotlib."""
     heads, rows = result_table(found)
     lead = [
-        f"{found.prepared.source}; judged by {found.metric}: {meaning_of(found.metric)}.",
+        f"Model: {', '.join(found.prepared.models)}. {found.prepared.source}; judged by "
+        f"{meaning_of(found)}. {verdict_of(found)}.",
         *([f"Not everything was asked: {found.stopped}."] if found.stopped else []),
     ]
     confusions = list(found.confusions.items())[:MOST_CONFUSIONS]
@@ -113,10 +115,35 @@ def arm_name(found: Experiment, result: ArmResult) -> str:
     return ", ".join(parts)
 
 
-def meaning_of(metric: str) -> str:
-    """Say what a metric counts as right."""
-    kind = metric.partition(":")[0]
-    return next((text for name, text in METRICS.items() if name.partition(":")[0] == kind), metric)
+def meaning_of(found: Experiment) -> str:
+    """Say what was counted as right."""
+    if found.scored:
+        return f"the likeliest of the store's {len(found.prepared.wanted[0].labels)} labels"
+    kind = found.metric.partition(":")[0]
+    meanings = (text for name, text in METRICS.items() if name.partition(":")[0] == kind)
+    return f"{found.metric}: {next(meanings, found.metric)}"
+
+
+def verdict_of(found: Experiment) -> str:
+    """Say in a sentence whether a row is better than the first, or how many questions it takes."""
+    first, *others = found.results
+    known = [r for r in others if r.accuracy is not None and r.against_first is not None]
+    if first.accuracy is None or not known:
+        return "there is nothing to compare"
+    best = max(known, key=lambda result: result.against_first.value)  # type: ignore[union-attr]
+    gain, name = best.against_first, arm_name(found, best)
+    assert gain is not None
+    over = f"the first row ({arm_name(found, first)})"
+    if gain.is_gain:
+        return f"{name} is clearly better than {over}"
+    if gain.value <= 0:
+        return f"no row is better than {over}"
+    if (needed := best.needed(first)) is None:
+        return f"{name} isn't clearly better than {over}"
+    return (
+        f"{name} isn't clearly better than {over}: to be sure of such a difference, ask some "
+        f"{needed:,} questions"
+    )
 
 
 MEANINGS = {
@@ -126,16 +153,21 @@ MEANINGS = {
     "against first": "difference to the first row on the same questions, with its interval",
     "p": "how likely such a difference is if there is none: McNemar's test, or Student's; where "
     "asking stopped early, a bound that holds whenever one looks",
-    "wrong in form": "answers that weren't of the form that was asked for, refused or cut off",
+    "answered": "questions that were answered",
+    "not in form": "answers that weren't of the form that was asked for, and why",
     "tokens": "of the prompt, mean",
-    "s": "seconds to an answer, median",
-    "USD/1000": "what a thousand questions cost",
+    "seconds": "to an answer, median, as it was first given",
+    "per 1,000": "what a thousand questions cost",
 }
+
+OFF = {"format": "in another form", "refused": "refused", "empty": "empty", "cut": "cut off"}
+"""Kinds of wrong answers that say something of the form, in words."""
 
 
 def _figures(result: ArmResult) -> list[Any]:
     accuracy, against = result.accuracy, result.against_first
-    off = sum(result.kinds[kind] for kind in ("format", "refused", "empty", "cut"))
+    off = ", ".join(f"{result.kinds[kind]} {word}" for kind, word in OFF.items()
+                    if result.kinds[kind])  # fmt: skip
     answered = f"{result.answered} ({result.failed} failed)" if result.failed else result.answered
     return [
         accuracy and accuracy.value,
@@ -144,9 +176,9 @@ def _figures(result: ArmResult) -> list[Any]:
         against and against.p,
         answered,
         off,
-        result.tokens,
-        result.seconds,
-        result.cost,
+        round(result.tokens),
+        f"{result.seconds:.2f}",
+        None if result.cost is None else dollars(result.cost),
     ]
 
 

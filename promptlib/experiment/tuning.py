@@ -101,11 +101,13 @@ class ModelTuning:
             "auto": self.auto_way and self.auto_way.to_dict(),
             "rounds": [
                 {"questions": each.questions,
-                 "standing": [{**way.to_dict(), "score": score} for way, score in each.standing]}
+                 "standing": [{**way.to_dict(), "score": score, "answered": answered}
+                              for way, score, answered in each.standing]}
                 for each in self.rounds
             ],
             "judged": [result.to_dict() for result in self.judged.results],
             "calls": self.calls,
+            "cached": self.judged.cached,
             "spent": self.spent,
             "stopped": self.stopped,
         }  # fmt: skip
@@ -163,10 +165,9 @@ def tune_with_model(
         prepared, project.database, metric=metric, limits=limits, report=project.reporting("asking")
     )
     rounds = halve(examiner, parts[1], int(max_calls * (1 - JUDGED_SHARE)))
-    best = [way for way, _ in rounds[-1].standing]
+    best = [way for way, *_ in rounds[-1].standing]
     current = prepared.arms[0].way
-    standing = standing_of(rounds)
-    auto = next((way for way, _ in standing if _is_plain(way, current)), None)
+    auto = next((way for way in standing_of(rounds) if _is_plain(way, current)), None)
     finalists = list(dict.fromkeys([current, best[0], default_of(current), auto or current]))
     arms = [shortlist.index(way) for way in finalists]
     room = max(1, (max_calls - examiner.answers.calls) // len(arms))

@@ -91,6 +91,11 @@ def find_metric(
     return _PLAIN[name]
 
 
+def check_metric(name: str, folder: Path | None = None) -> None:
+    """Raise ConfigError for what is no metric."""
+    find_metric(name, lambda one, other: 0.0, folder)
+
+
 def judge(answer: Answer, wanted: Wanted, metric: Metric) -> Verdict:
     """Judge an answer; a refusal and an empty one are wrong whatever the metric says."""
     if answer.finish == "refusal":

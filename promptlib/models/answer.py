@@ -78,6 +78,9 @@ class LanguageModel(Protocol):
     def identity(self) -> Mapping[str, Any]:
         """All of the model that an answer depends on, as plain data."""
 
+    def check(self) -> None:
+        """Raise ModelError if it is plain that it can't be asked: without a key, say."""
+
     def ask(self, ask: Ask, say: Say | None = None) -> Answer:
         """Ask once; with `say` the answer is handed on as it comes. Raises ModelError."""
 

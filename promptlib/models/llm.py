@@ -32,6 +32,10 @@ class LLMModel:
         """See LanguageModel."""
         return {"model": self.name, "temperature": self._spec.temperature, "seed": self._spec.seed}
 
+    def check(self) -> None:
+        """See LanguageModel."""
+        self._model  # noqa: B018 (raises for one that llm doesn't have)
+
     def ask(self, ask: Ask, say: Say | None = None) -> Answer:
         """See LanguageModel."""
         model, messages = self._model, list(map(_message, ask.chat))

@@ -54,6 +54,10 @@ class LocalModel:
         config = self._parts[0].config
         return self._spec.window or getattr(config, "max_position_embeddings", None)
 
+    def check(self) -> None:
+        """See LanguageModel."""
+        self.place  # noqa: B018 (raises for one that isn't here)
+
     def ask(self, ask: Ask, say: Say | None = None) -> Answer:
         """See LanguageModel."""
         import torch

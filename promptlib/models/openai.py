@@ -47,6 +47,10 @@ class OpenAIModel:
         return {"model": spec.model, "url": self._shown_url, "temperature": spec.temperature,
                 "seed": spec.seed}  # fmt: skip
 
+    def check(self) -> None:
+        """See LanguageModel."""
+        self._key()
+
     def ask(self, ask: Ask, say: Say | None = None) -> Answer:
         """See LanguageModel."""
         start = time.perf_counter()
@@ -94,19 +98,25 @@ class OpenAIModel:
                 self._made = self._make()
             return self._made
 
+    def _key(self) -> str:
+        if self._spec.base_url is not None and self._spec.api_key_env is None:
+            return "none"  # a key of OpenAI's is not for others
+        key = os.environ.get(self._key_name)
+        if not key:
+            raise ModelError(
+                f"{self.name} needs a key: set {self._key_name} in the environment, or name a "
+                "model that needs none (local:smollm2)",
+                final=True,
+            )
+        return key
+
     def _make(self) -> Any:
         import openai
 
-        spec = self._spec
-        key = os.environ.get(self._key_name)
-        if spec.base_url is not None and spec.api_key_env is None:
-            key = "none"  # a key of OpenAI's is not for others
-        if not key:
-            raise ModelError(
-                f"{self.name} needs a key: set {self._key_name} in the environment", final=True
-            )
         # One try at a time: whoever asks decides whether to ask again.
-        made = openai.OpenAI(api_key=key, base_url=self._url, timeout=spec.timeout, max_retries=0)
+        made = openai.OpenAI(
+            api_key=self._key(), base_url=self._url, timeout=self._spec.timeout, max_retries=0
+        )
         self._end = weakref.finalize(self, made.close)  # when nobody needs it any more
         return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,14 @@ from promptlib.errors import ConfigError, SpendingError
 from promptlib.models.spec import ModelSpec
 
 OPENAI_URL = "https://api.openai.com/v1"
+
+
+def dollars(sum_: float) -> str:
+    """Write a sum in USD, small ones with as many places as they need."""
+    if sum_ <= 0 or sum_ >= 0.995:
+        return f"${sum_:,.2f}"
+    places = max(2, 1 - math.floor(math.log10(sum_)))
+    return f"${sum_:.{places}f}"
 
 
 class Price:
@@ -76,8 +85,8 @@ class Spending:
             while self._is_over(reserved):
                 if self._is_over(reserved, waiting=0.0):
                     raise SpendingError(
-                        f"another call may cost ${reserved:.4f}: ${self.spent:.4f} of "
-                        f"${self.limit:g} are spent"
+                        f"another call may cost {dollars(reserved)}: {dollars(self.spent)} of "
+                        f"{dollars(self.limit or 0.0)} are spent"
                     )
                 self._changed.wait()
             self._reserved += reserved

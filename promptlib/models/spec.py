@@ -87,5 +87,5 @@ def find_spec(name: str, table: Mapping[str, ModelSpec]) -> ModelSpec:
             return ModelSpec(model=f"openai:{name}")
     except EncodingError:
         pass
-    known = [*table, DEFAULT_LOCAL, *(f"{kind}:{rest or name}" for kind in KINDS)]
+    known = {*table, DEFAULT_LOCAL, *(f"{kind}:{rest or name}" for kind in KINDS)}
     raise ConfigError(f"no language model {name!r}; {did_you_mean(name, known)}")

@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, ValidationError
 
-from promptlib.errors import TemplateSyntaxError
+from promptlib.errors import TemplateSyntaxError, did_you_mean
 from promptlib.templating.inputs import InputSpec
 from promptlib.templating.specials import Neutralise
 from promptlib.text import lone_surrogate
@@ -81,12 +81,27 @@ class BudgetSpec(Strict):
         return PrioritySpec(history=1, examples=0 if self.priority == "history" else 2)
 
 
+METRIC_KINDS = (
+    "label", "exact", "contains", "json", "number", "similar", "regex:PATTERN",
+    "python:FILE.py:FUNCTION",
+)  # fmt: skip
+"""How an answer can be judged."""
+
+
+def _known_metric(name: str) -> str:
+    kind, colon, _ = name.partition(":")
+    for known in METRIC_KINDS:
+        if known.partition(":")[:2] == (kind, colon):
+            return name
+    raise ValueError(f"no metric {name!r}; {did_you_mean(name, METRIC_KINDS)}")
+
+
 class AnswerSpec(Strict):
     """What a model's answer is like."""
 
     stop: Annotated[list[str], Field(max_length=4)] = Field(default_factory=list)
     """Where it ends: a text template that goes "Answer:" line by line stops at "\\n"."""
-    metric: str | None = None
+    metric: Annotated[str, AfterValidator(_known_metric)] | None = None
     """How it is judged, as `promptlib eval --metric` takes it."""
 
 

@@ -37,10 +37,13 @@ class CaseResult:
     seconds: float
     skipped: int = 0
     """Assertions on answers that weren't checked, since no model was named."""
+    answer: Answer | None = None
+    """What the model said, where it was asked."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
-        return {**vars(self), "problems": list(self.problems)}
+        answer = self.answer and self.answer.to_dict()
+        return {**vars(self), "problems": list(self.problems), "answer": answer}
 
 
 def run_tests(
@@ -87,7 +90,8 @@ class _Checker:
 
     def _result(self, case: Case) -> CaseResult:
         start = time.perf_counter()
-        skipped, problems = 0, []
+        skipped, problems = 0, list[str]()
+        answer: Answer | None = None
         status: Status = "passed"
         try:
             if case.prompt:
@@ -107,10 +111,12 @@ class _Checker:
             status = "failed"
         elif status == "passed" and skipped and not case.prompt:
             status = "skipped"
-        place = f"{self._suite.path}:{case.line}"
+        path = self._suite.path
+        inside = path.is_relative_to(self._project.root)
+        place = f"{path.relative_to(self._project.root) if inside else path}:{case.line}"
         passed = time.perf_counter() - start
         return CaseResult(
-            self._suite.template, case.name, place, status, tuple(problems), passed, skipped
+            self._suite.template, case.name, place, status, tuple(problems), passed, skipped, answer
         )
 
     def _built(self, case: Case, model: str | None = None) -> Prompt:

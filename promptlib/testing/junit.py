@@ -23,9 +23,10 @@ def junit_xml(results: Sequence[CaseResult]) -> bytes:
             skipped=_count(mine, "skipped"), time=f"{sum(r.seconds for r in mine):.3f}",
         )  # fmt: skip
         for result in mine:
+            file, _, line = result.place.rpartition(":")
             case = ElementTree.SubElement(
                 suite, "testcase", classname=_clean(template), name=_clean(result.case),
-                file=result.place.rpartition(":")[0], time=f"{result.seconds:.3f}",
+                file=file, line=line, time=f"{result.seconds:.3f}",
             )  # fmt: skip
             _add_problem(case, result)
     ElementTree.indent(root)
@@ -36,6 +37,9 @@ def junit_xml(results: Sequence[CaseResult]) -> bytes:
 def _add_problem(case: ElementTree.Element, result: CaseResult) -> None:
     if result.status == "skipped":
         ElementTree.SubElement(case, "skipped", message="no model was named")
+    if result.skipped and result.status != "skipped":
+        note = ElementTree.SubElement(case, "system-out")
+        note.text = f"{result.skipped} assertions on the answer skipped: no model was named"
     if result.status in ("failed", "error"):
         tag = "failure" if result.status == "failed" else "error"
         first = _clean(result.problems[0]).split("\n")[0]

@@ -89,6 +89,7 @@ def suite_path(folder: TemplateFolder, template: str) -> Path:
 def read_suite(folder: TemplateFolder, template: str) -> Suite:
     """Read the cases of a template; raises TemplateError that names file and line."""
     path = suite_path(folder, template)
+    folder.read(parse_reference(template).name)  # says so where there is no such template
     if not path.is_file():
         raise TemplateError(
             f"template {template!r} has no cases: {path} isn't there; "
