@@ -12,8 +12,8 @@ from .prompting import read_inputs
 from .selecting import read_pair, read_strategy
 
 if TYPE_CHECKING:
-    from promptlib.evaluation.evaluating import Way
     from promptlib.evaluation.recording import Search
+    from promptlib.evaluation.ways import Way
     from promptlib.intervals import Difference
     from promptlib.project import Project
 

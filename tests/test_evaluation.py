@@ -14,12 +14,12 @@ from click.testing import CliRunner
 import promptlib
 from cli.main import cli
 from promptlib.errors import ConfigError, InputsError
-from promptlib.evaluation.evaluating import Way
 from promptlib.evaluation.questions import NEAR_DUPLICATE
 from promptlib.evaluation.recording import record, write_winner
 from promptlib.evaluation.session import QuerySource, evaluate, open_evaluator
 from promptlib.evaluation.showing import page_of, picture_of, table_of
 from promptlib.evaluation.tuning import _halves, tune
+from promptlib.evaluation.ways import Way
 from promptlib.project import Project
 from promptlib.selection.pool import Weights
 from promptlib.selection.strategies import AUTO, STRATEGIES

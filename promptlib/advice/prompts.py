@@ -11,9 +11,10 @@ import numpy as np
 
 from promptlib.advice.facts import Fact
 from promptlib.errors import BudgetError, ConfigError, TooFewExamplesError
-from promptlib.evaluation.evaluating import Evaluator, Way
+from promptlib.evaluation.evaluating import Evaluator
 from promptlib.evaluation.session import QuerySource, open_evaluator
 from promptlib.evaluation.tuning import Tuning, tune
+from promptlib.evaluation.ways import Way
 from promptlib.intervals import mean_of
 from promptlib.project import Project
 from promptlib.prompt import Prompt

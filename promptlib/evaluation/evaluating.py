@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ from promptlib.embedding.embedder import Embedder, Progress
 from promptlib.errors import BudgetError, ConfigError, TooFewExamplesError
 from promptlib.evaluation.measures import MEASURES, Shown, measure
 from promptlib.evaluation.questions import Question, Questions
+from promptlib.evaluation.ways import AMPLE, Built, Way
 from promptlib.example import Example
 from promptlib.index.candidates import Candidates
 from promptlib.index.lexical import terms_of
@@ -28,62 +29,12 @@ from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.prompt import Prompt, PromptExample
 from promptlib.request import Request
 from promptlib.retrieval import Query
-from promptlib.selection.pool import Strategy, Weights
+from promptlib.selection.pool import Strategy
 from promptlib.selection.strategies import BY_MEANING, QUERY_FREE, STRATEGIES, strategy_name
 from promptlib.settings import Settings
 from promptlib.shortlist import find_usable, settled, static_ids
 from promptlib.shortlisted import Shortlist
 from promptlib.templating.template import Template
-
-AMPLE = 10_000_000
-"""The budget, in tokens, of those who set none."""
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way of choosing examples."""
-
-    strategy: str | Strategy
-    k: int
-    budget: int | None
-    """In tokens; None for one that is never met."""
-    weights: Weights = field(default_factory=Weights)
-    order: str | None = None
-    """In the prompt; None for the settings'."""
-    static: int | None = None
-    """How many static examples stand before those; None for the template's."""
-
-    @property
-    def name(self) -> str:
-        """The strategy's name, and what it is told."""
-        if not self.k:
-            return "zero-shot" if not self.static else "static alone"
-        told = [f"{name}={value:g}" for name, value in self.weights.changed().items()]
-        told += [self.order] if self.order is not None else []
-        told += [f"static={self.static}"] if self.static is not None else []
-        return " ".join([strategy_name(self.strategy), *told])
-
-    def __str__(self) -> str:
-        limit = "" if self.budget is None else f", {self.budget:,} tokens"
-        return f"{self.name}, k {self.k}{limit}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain data."""
-        name, weights = strategy_name(self.strategy), self.weights.changed()
-        name = name if self.k else "zero-shot" if not self.static else "static alone"
-        facts = {"strategy": name, "weights": weights, "k": self.k, "budget": self.budget}
-        also = {"order": self.order, "static": self.static}
-        return facts | {name: value for name, value in also.items() if value is not None}
-
-
-@dataclass(frozen=True)
-class Built:
-    """The prompt of a question, and what can be said of it without a model."""
-
-    prompt: Prompt | None
-    """None where it can't be built within the budget."""
-    measures: Mapping[str, float]
-
 
 Values = Mapping[str, NDArray[np.float64]]
 """Measure -> its value for each query, (queries,); NaN where it isn't defined."""

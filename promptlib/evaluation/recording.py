@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, Protocol
 
-from promptlib.evaluation.evaluating import Way
+from promptlib.evaluation.ways import Way
 from promptlib.files.writing import replacing
 from promptlib.intervals import Difference
 from promptlib.project import Project

@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from promptlib.errors import ConfigError, PromptlibError
-from promptlib.evaluation.evaluating import AMPLE, Evaluator, Values, Way
+from promptlib.evaluation.evaluating import Evaluator, Values
 from promptlib.evaluation.measures import MEASURES
 from promptlib.evaluation.questions import (
     Questions,
@@ -21,6 +21,7 @@ from promptlib.evaluation.questions import (
     questions_from_file,
     questions_from_store,
 )
+from promptlib.evaluation.ways import AMPLE, Way
 from promptlib.example import Example, Recipe
 from promptlib.filtering import Where
 from promptlib.index.state import State

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptlib.errors import ConfigError
-from promptlib.evaluation.evaluating import Evaluator, Values, Way
+from promptlib.evaluation.evaluating import Evaluator, Values
 from promptlib.evaluation.session import (
     Outcome,
     QuerySource,
@@ -19,6 +19,7 @@ from promptlib.evaluation.session import (
     outcomes_of,
     yardstick_of,
 )
+from promptlib.evaluation.ways import Way
 from promptlib.intervals import Difference
 from promptlib.project import Project
 from promptlib.selection.pool import Weights

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptlib.evaluation.evaluating import Way
+from promptlib.evaluation.ways import Way
 from promptlib.judging.metrics import Verdict
 from promptlib.models.answer import Answer, Ask
 

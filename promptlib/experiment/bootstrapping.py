@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from promptlib.evaluation.evaluating import Evaluator, Way
+from promptlib.evaluation.evaluating import Evaluator
 from promptlib.evaluation.session import QuerySource
+from promptlib.evaluation.ways import Way
 from promptlib.example import Example
 from promptlib.experiment.asking import Examiner, Limits
 from promptlib.experiment.examining import experiment_of

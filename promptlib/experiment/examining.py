@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from promptlib.errors import ConfigError
-from promptlib.evaluation.evaluating import Evaluator, Way
+from promptlib.evaluation.evaluating import Evaluator
 from promptlib.evaluation.session import QuerySource
+from promptlib.evaluation.ways import Way
 from promptlib.experiment.asking import BLOCK, Answers, Examiner, Limits
 from promptlib.experiment.preparing import prepare
 from promptlib.experiment.results import Experiment, results_of

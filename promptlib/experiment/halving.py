@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from promptlib.errors import ConfigError
-from promptlib.evaluation.evaluating import Way
+from promptlib.evaluation.ways import Way
 from promptlib.experiment.asking import Examiner
 from promptlib.experiment.examining import experiment_of
 from promptlib.experiment.sequential import is_clear, wins_and_losses

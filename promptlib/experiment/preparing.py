@@ -10,8 +10,9 @@ from typing import Any
 
 from promptlib.embedding.embedder import Embedder, Progress
 from promptlib.errors import ConfigError
-from promptlib.evaluation.evaluating import Evaluator, Way
+from promptlib.evaluation.evaluating import Evaluator
 from promptlib.evaluation.session import QuerySource, open_evaluator
+from promptlib.evaluation.ways import Way
 from promptlib.experiment.arms import Arm, Trial
 from promptlib.judging.metrics import Wanted
 from promptlib.models.counting import ask_of

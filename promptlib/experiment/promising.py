@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from promptlib.errors import ConfigError
-from promptlib.evaluation.evaluating import Evaluator, Way
+from promptlib.evaluation.evaluating import Evaluator
 from promptlib.evaluation.session import QuerySource, open_evaluator, yardstick_of
 from promptlib.evaluation.tuning import KS, ranked_ways
+from promptlib.evaluation.ways import Way
 from promptlib.project import Project
 from promptlib.running import named_model
 from promptlib.selection.pool import Weights

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from promptlib.errors import ConfigError
-from promptlib.evaluation.evaluating import Way
 from promptlib.evaluation.session import QuerySource, check_numbers
+from promptlib.evaluation.ways import Way
 from promptlib.experiment.asking import Examiner, Limits
 from promptlib.experiment.examining import experiment_of
 from promptlib.experiment.halving import FIRST_ROUND, Round, halve, standing_of
