@@ -44,7 +44,7 @@ wheel: .venv/dev
 	@touch $@
 
 # What a small language model makes of each strategy, for docs/models.md: kept answers are not asked
-# again. DATA=FOLDER has all five sets, QUERIES=20 asks a few of this checkout's and writes nothing.
+# again. DATA=FOLDER has all five sets, QUERIES=20 asks a few of this checkout's, and leaves the guide alone.
 eval-docs: .venv/model
 	PROMPTLIB_CACHE=.venv/cache $(BIN)/python benchmarks/models.py $(if $(DATA),--data $(DATA)) $(if $(QUERIES),--queries $(QUERIES))
 

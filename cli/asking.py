@@ -53,8 +53,6 @@ def tell_experiment(found: Experiment) -> None:
     if len(found.results) > 1:
         say(verdict_of(found))
     tell_calls(found)
-    for problem, count in found.problems.items():
-        say(f"{counted(count, 'question')} not answered: {problem}")
     if found.stopped is not None:
         say(f"{'stopped early' if found.early else 'partial'}: {found.stopped}")
 
@@ -66,3 +64,5 @@ def tell_calls(found: Experiment) -> None:
     asked = counted(found.calls - found.cached, "call")
     spent = "price not known" if found.unpriced else cost_text(found.spent)
     say(f"{asked}, {found.cached:,} answers from the cache; {spent}")
+    for problem, count in found.problems.items():
+        say(f"{counted(count, 'question')} not answered: {problem}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from .asking import MODEL, limit_options, refuse_without_model, tell_experiment
 from .evaluating import listed, query_options, way_options, what_is_asked
@@ -80,7 +81,7 @@ def eval(
         check_writable(out)
     asks = {name: told.pop(name) for name in _ASKING}
     project = open_project(ctx)
-    if models:
+    if models or ctx.get_parameter_source("models") is ParameterSource.COMMANDLINE:
         found = _examined(project, templates, models, told, asks)
         from promptlib.experiment.showing import (
             answer_rows,
@@ -128,6 +129,8 @@ def _examined(
     from promptlib.experiment.asking import Limits
     from promptlib.experiment.examining import examine
 
+    if not models:
+        raise click.UsageError("--model names no model")
     if not templates:
         raise click.UsageError("name a TEMPLATE: a model is asked with one")
     if asks["calibrate"] and not asks["scoring"]:

@@ -40,6 +40,7 @@ class ModelServer(ThreadingHTTPServer):
         self.answered: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.going = self.most = 0
+        self.lie: Any = -10
         self.delay = 0.0
         """Seconds to every answer."""
 
@@ -80,6 +81,8 @@ class Handler(BaseHTTPRequestHandler):
     def reply(self, fault: str, body: dict[str, Any]) -> None:
         if fault == "locked" and self.headers["Authorization"] != f"Bearer {KEY}":
             return self.error(401, "invalid_api_key", "Incorrect API key provided")
+        if fault == "echo":
+            return self.error(401, "invalid_api_key", f"bad: {self.headers['Authorization']}")
         if fault == "missing":
             return self.error(404, "model_not_found", "The model does not exist")
         if fault == "poor":
@@ -113,13 +116,21 @@ class Handler(BaseHTTPRequestHandler):
             text, finish = "", "content_filter"
         if fault == "wordy":
             text, finish = text + " and so on", "length"
-        for mark in body.get("stop") or ():
-            text = text.split(mark)[0]
+        if fault == "stopless" and "stop" in body:
+            return self.error(400, "unsupported_parameter", "No stop here", param="stop")
+        if fault != "stopless":
+            for mark in body.get("stop") or ():
+                text = text.split(mark)[0]
+        if fault == "surrogate":
+            text = "a\ud800b"
         with self.server.lock:
             self.server.answered[json.dumps(body["messages"])] += 1
         if body.get("stream"):
             return self.stream(text, finish, refusal, half=fault == "half")
+        usage: dict[str, Any]
         usage = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
+        if fault == "liar":
+            usage["prompt_tokens"] = self.server.lie
         message = {"role": "assistant", "content": text or None, "refusal": refusal}
         whole = {
             "id": "x", "object": "chat.completion", "created": 0, "model": body["model"],

@@ -359,6 +359,53 @@ def test_tuning_finds_what_the_model_does_best_with(opened: Project, server: Mod
             assert project.store("tickets").settings.tuned is None
 
 
+def test_a_search_that_was_stopped_changes_nothing(opened: Project) -> None:
+    queries = promptlib.QuerySource(sample=72)
+    whole = tune_with_model(opened, "tickets/route", "m", max_calls=300, queries=queries)
+    record(opened, whole)
+    before = opened.store("tickets").settings.tuned_for
+    AnswerCache(opened.database).clear()
+    part = tune_with_model(
+        opened, "tickets/route", "m", max_calls=300, queries=queries, limits=Limits(max_cost=0.003)
+    )
+    assert part.stopped is not None and not record(opened, part) and not write_winner(opened, part)
+    assert opened.store("tickets").settings.tuned_for == before
+
+
+def test_a_question_that_stands_twice_and_a_version_of_the_same_text(opened: Project) -> None:
+    write_rows(opened.root / "queries.jsonl", [*QUERIES[:5], QUERIES[0]])
+    opened.registry.publish("tickets/route")
+    found = examine(
+        opened, ["tickets/route@1", "tickets/route"], ["m", "m"], queries=source(opened.root)
+    )
+    assert not found.is_partial and len({r.arm.template for r in found.results}) == 2
+
+
+def test_two_ways_of_asking_one_model_are_two(opened: Project, server: ModelServer) -> None:
+    config = opened.root / "promptlib.toml"
+    more = "".join(
+        f'[models.{name}]\nmodel = "openai:label"\nbase_url = "{server.url}"\n'
+        f"temperature = {heat}\n" for name, heat in (("cold", 0.0), ("hot", 1.5))
+    )  # fmt: skip
+    config.write_text(config.read_text() + more)
+    sent = len(server.bodies)
+    with promptlib.open(opened.root) as project:
+        found = examine(
+            project, ["tickets/route"], ["cold", "hot"], strategies=["similar"],
+            queries=source(opened.root, 4),
+        )  # fmt: skip
+        assert {result.arm.model for result in found.results} == {"cold", "hot"}
+        heats = [body["temperature"] for body in server.bodies[sent:]]
+        assert heats.count(0.0) == heats.count(1.5) > 0
+        assert project.build("tickets/route", "my pin", model="hot").settings["model"] == "label"
+
+
+def test_prompts_over_their_budget_are_said(opened: Project) -> None:
+    found = examine(opened, ["tickets/route"], ["m"], budgets=[12], queries=source(opened.root, 4))
+    assert found.results[0].kinds["unbuilt"] == 4 and found.calls == 0
+    assert "4 over the budget" in str(result_table(found)[1][0])
+
+
 def test_too_few_calls_or_questions_are_refused(opened: Project) -> None:
     with pytest.raises(ConfigError, match="60 or more"):
         tune_with_model(opened, "tickets/route", "m", max_calls=10)

@@ -78,6 +78,37 @@ def test_any_number_is_found_with_and_without_commas(number: int, commas: bool) 
     assert read_number(f"first 12, then\n#### {text}") == number
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("To answer this, take 5 and add 7. The total is 12.", "12"), ("answer: .5", "0.5"),
+        ("Let me answer step by step: 2+2=4, 4*3=12.", "12"),
+        ("My answer has 3 steps. 5+7=12", "12"),
+        ("The answer is $12 because 3*4=12; question 2.", "12"), ("**Answer:** 7 of 9", "7"),
+    ],
+)  # fmt: skip
+def test_a_number_beside_the_word_answer_is_not_the_answer(text: str, number: str) -> None:
+    assert read_number(text) == Decimal(number)
+
+
+def test_json_numbers_are_numbers_and_deep_json_is_no_end() -> None:
+    assert score("json", '{"a": 1}', {"a": 1.0}) == 1
+    assert score("json", '{"a": "1"}', {"a": 1}) == 0
+    assert score("json", '{"a": true}', {"a": 1}) == 0
+    deep = "[" * 600 + "]" * 600
+    assert 0 <= score("json", deep, {"a": 1}) <= 1
+    assert score("json", "[1," * 20_000, {"a": 1}) == 0
+
+
+def test_a_function_that_exits_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "out.py").write_text("import sys\ndef f(*a): sys.exit(0)\n")
+    (tmp_path / "gone.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(ConfigError, match="SystemExit"):
+        score(f"python:{tmp_path}/out.py:f", "a", "a")
+    with pytest.raises(ConfigError, match="SystemExit"):
+        find_metric(f"python:{tmp_path}/gone.py:f")
+
+
 def test_numbers_are_compared_by_value() -> None:
     assert score("number", "#### 7.0", "steps\n#### 7") == 1
     assert score("number", "#### 8", "steps\n#### 7") == 0

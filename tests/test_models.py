@@ -155,7 +155,7 @@ def test_odd_answers_are_answers(
 
 
 FAILURES = {
-    "locked": ("refuses the key in OPENAI_API_KEY (401", "final"),
+    "locked": ("refuses to answer without a key: set api_key_env (401", "final"),
     "missing": ("no such model", "final"),
     "poor": ("no credit", "final"),
     "busy": ("busy or broken (429", "again"),
@@ -208,6 +208,72 @@ def test_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_right_key_opens(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINE", KEY)
     assert opened(server, "locked", api_key_env="MINE").model.ask(ask()).text == "card_lost"
+
+
+def test_a_key_is_never_repeated(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINE", "sk-very-secret")
+    with pytest.raises(ModelError, match="refuses the key in MINE") as found:
+        opened(server, "echo", api_key_env="MINE").model.ask(ask())
+    assert "sk-very-secret" not in str(found.value)
+    monkeypatch.setenv("MINE", "sk-very-secret\n")
+    with pytest.raises(ModelError, match="characters that no key has") as found:
+        opened(server, api_key_env="MINE").model.ask(ask())
+    assert "sk-very-secret" not in str(found.value) and found.value.final
+    with pytest.raises(ModelError, match="set api_key_env"):
+        opened(server, "locked").model.ask(ask())
+
+
+def test_a_password_in_an_address_is_never_shown_nor_kept(server: ModelServer) -> None:
+    url = server.url.replace("http://", "http://user:s3cret@")
+    spec = ModelSpec(model="openai:busy", base_url=url, retries=0)
+    model = open_model("m", {"m": spec}).model
+    with pytest.raises(ModelError) as found:
+        model.ask(ask())
+    assert "s3cret" not in str(found.value) and "s3cret" not in str(model.identity)
+
+
+def test_a_stop_that_a_server_refuses_is_seen_to_here(server: ModelServer) -> None:
+    answer = opened(server, "stopless").model.ask(ask(stop=("_",)))
+    assert answer.text == "card" and "stop" not in server.bodies[-1]
+
+
+@pytest.mark.parametrize("lie", [-10, "ten", 10**30, None])
+def test_odd_counts_are_not_believed(server: ModelServer, lie: object) -> None:
+    server.lie = lie
+    answer = opened(server, "liar", input_price=1.0, output_price=1.0).model.ask(ask())
+    assert answer.input_tokens == 20 and answer.cost is not None and answer.cost > 0
+
+
+def test_half_a_character_is_kept_as_a_mark(server: ModelServer, database: Database) -> None:
+    asker = Asker(opened(server, "surrogate"), AnswerCache(database))
+    assert asker.ask(ask()).text == "a?b" == asker.ask(ask()).text
+
+
+def test_who_takes_an_answer_is_to_blame_for_not_taking_it(server: ModelServer) -> None:
+    def closed(piece: str) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        Asker(opened(server)).ask(ask(), closed)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"base_url": "not a url"}, {"base_url": "ftp://x/v1"}, {"base_url": "http://[::1/v1"},
+        {"timeout": float("inf")}, {"temperature": float("inf")}, {"input_price": 1.0},
+        {"input_price": float("inf"), "output_price": 1.0}, {"concurrency": 0},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_when_it_is_read(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ModelSpec(model="openai:x", **changes)
+
+
+@pytest.mark.parametrize("limit", [float("nan"), float("inf"), -1.0])
+def test_a_limit_is_a_sum(limit: float) -> None:
+    with pytest.raises(ConfigError, match="a sum in USD"):
+        Spending(limit)
 
 
 # -- patience, money, cache ----------------------------------------------------------------------

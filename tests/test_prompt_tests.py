@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import promptlib
 from cli.main import cli
-from promptlib.errors import TemplateError
+from promptlib.errors import ConfigError, TemplateError
 from promptlib.project import Project
 from promptlib.testing.assertions import ASSERTIONS, Subject, read_assertion
 from promptlib.testing.checking import CaseResult, run_tests
@@ -162,6 +162,35 @@ def test_a_file_that_is_wrong_says_where(
     with pytest.raises(TemplateError) as found:
         run_tests(project)
     assert problem in str(found.value) and str(cases) in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "schema", [{"$ref": "#/nope"}, {"$ref": "http://127.0.0.1:9/x.json"}, {"$ref": "#"}]
+)
+def test_a_schema_that_leads_nowhere_is_one_line(tmp_path: Path, schema: dict[str, str]) -> None:
+    subject = Subject("[1]", 1, tmp_path, lambda one, other: 1.0)
+    with pytest.raises(ConfigError) as found:
+        read_assertion({"schema": schema}, "here", "answer").problem(subject)
+    assert "the schema can't be followed" in str(found.value)
+
+
+def test_json_in_talk_is_not_json(tmp_path: Path) -> None:
+    subject = Subject("Sorry, I can't; see [1].", 1, tmp_path, lambda one, other: 1.0)
+    assert read_assertion("is-json", "here", "answer").problem(subject)
+
+
+def test_snapshots_that_cannot_be_read_are_taken_anew(project: Project, cases: Path) -> None:
+    file = cases.with_name("route.snapshots.yaml")
+    file.write_text(": : [")
+    with pytest.raises(TemplateError, match="--update"):
+        run_tests(project)
+    assert statuses(run_tests(project, update=True)) == ["passed", "passed"]
+    assert statuses(run_tests(project)) == ["passed", "passed"]
+
+
+def test_prompts_are_checked_alike_with_and_without_a_model(project: Project) -> None:
+    run_tests(project, update=True)
+    assert statuses(run_tests(project, model="m")) == statuses(run_tests(project))
 
 
 def test_a_template_without_cases_and_cases_without_a_template(project: Project) -> None:

@@ -137,7 +137,7 @@ class Examiner:
         sent: list[Trial] = []
         for trial in trials:
             if trial.ask is None:
-                self._keep(Judged(trial, None, Verdict(0.0, "wrong", "too long for the budget")))
+                self._keep(Judged(trial, None, Verdict(0.0, "unbuilt", "too long for the budget")))
             else:
                 sent.append(trial)
         if self.is_over:

@@ -7,9 +7,11 @@ DSPy, Khattab et al. 2023): the steps that led to a right answer show a model ho
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from promptlib.errors import ExampleError
 from promptlib.evaluation.evaluating import Evaluator
 from promptlib.evaluation.session import QuerySource
 from promptlib.evaluation.ways import Way
@@ -84,11 +86,12 @@ def bootstrap_examples(
         examiner.ask(block, [0])
     found = experiment_of(examiner, seed=queries.seed)
     called = next(iter(prepared.models.values())).called
-    drafts = tuple(
-        _draft(prepared.wanted[judged.trial.question], judged.answer.text, called, template)
-        for judged in found.results[0].judged
-        if judged.answer is not None and judged.score >= 1
-    )
+    drafts = []
+    for judged in found.results[0].judged:
+        if judged.answer is not None and judged.score >= 1:
+            solved = prepared.wanted[judged.trial.question]
+            with suppress(ExampleError):  # characters that no row may have
+                drafts.append(_draft(solved, judged.answer.text, called, template))
     opened = project.store(prepared.store)
     new = tuple(draft for draft in drafts if draft.id not in opened)
     revision = opened.add(*new, by=by) if new and not dry_run else None

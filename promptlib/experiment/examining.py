@@ -82,7 +82,8 @@ def examine(
             alive -= {arm for arm in alive if arm and _is_settled(examiner.answers, arm)}
             if alive == {0}:
                 break
-    early = sequential and alive == {0} and len(prepared.arms) > 1
+    asked = min(map(len, examiner.answers.rows))
+    early = sequential and alive == {0} and asked < len(prepared.trials)
     return experiment_of(examiner, early=early, seed=queries.seed, anytime=sequential)
 
 
@@ -101,7 +102,7 @@ def experiment_of(
         raise answers.failed[0][1]
     stopped = answers.stopped
     if stopped is None and early:
-        stopped = "every difference to the first is clear"
+        stopped = "every difference to the first row is clear"
     return Experiment(
         prepared=prepared,
         metric=answers.metric,

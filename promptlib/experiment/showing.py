@@ -154,13 +154,15 @@ MEANINGS = {
     "p": "how likely such a difference is if there is none: McNemar's test, or Student's; where "
     "asking stopped early, a bound that holds whenever one looks",
     "answered": "questions that were answered",
-    "not in form": "answers that weren't of the form that was asked for, and why",
+    "not in form": "answers that weren't of the form that was asked for, and why; and prompts that "
+    "don't fit their budget: those count as wrong",
     "tokens": "of the prompt, mean",
     "seconds": "to an answer, median, as it was first given",
     "per 1,000": "what a thousand questions cost",
 }
 
-OFF = {"format": "in another form", "refused": "refused", "empty": "empty", "cut": "cut off"}
+OFF = {"format": "in another form", "refused": "refused", "empty": "empty", "cut": "cut off",
+       "unbuilt": "over the budget"}  # fmt: skip
 """Kinds of wrong answers that say something of the form, in words."""
 
 

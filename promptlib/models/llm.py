@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from promptlib.errors import MissingDependencyError, ModelError, did_you_mean
-from promptlib.models.answer import Answer, Ask, Finish, Say
+from promptlib.models.answer import Answer, Ask, Finish, Say, cut_at
 from promptlib.models.prices import Price
 from promptlib.models.spec import ModelSpec
 from promptlib.text import first_line
@@ -49,7 +49,7 @@ class LLMModel:
             usage = response.usage() if ended is None else None
         written = "".join(pieces)
         sent, came = _counted(usage, ask, written)  # what was written is billed, cut or not
-        text = _cut(written, ask.stop)
+        text = cut_at(written, ask.stop)
         finish: Finish = "length" if ended == "length" else "stop"
         return Answer(
             text, finish, sent, came, time.perf_counter() - start, self.price.of(sent, came)
@@ -109,7 +109,7 @@ def _read(
     said = 0
     for piece in response:
         pieces.append(piece)
-        text = _cut(written := "".join(pieces), ask.stop)
+        text = cut_at(written := "".join(pieces), ask.stop)
         # What may be the beginning of a stop sequence waits for what follows.
         held = 0 if len(text) < len(written) else max(map(len, ask.stop), default=1) - 1
         if say is not None and len(text) - held > said:
@@ -128,11 +128,6 @@ def _read(
     if say is not None and said < len(text):
         say(text[said:])
     return "length"
-
-
-def _cut(text: str, stop: tuple[str, ...]) -> str:
-    places = [at for mark in stop if (at := text.find(mark)) >= 0]
-    return text[: min(places)] if places else text
 
 
 def _tokens(text: str) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptlib.errors import ModelError
-from promptlib.models.answer import Answer, Ask, Finish, Say
+from promptlib.models.answer import Answer, Ask, Finish, Say, cut_at
 from promptlib.models.places import Place, find_place
 from promptlib.models.spec import ModelSpec
 from promptlib.models.transforming import quietly
@@ -225,8 +225,8 @@ class _Watch:
 
     def _read(self, ids: Any) -> tuple[str, bool]:
         text: str = self._tokenizer.decode(ids[self._start :], skip_special_tokens=True)
-        places = [at for mark in self._stop if (at := text.find(mark)) >= 0]
-        return (text[: min(places)], True) if places else (text, False)
+        cut = cut_at(text, self._stop)
+        return cut, len(cut) < len(text)
 
     def _tell(self, text: str, last: bool = False) -> None:
         # Half a character, or half a stop mark, isn't told until the rest of it is there.

@@ -13,12 +13,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from promptlib.errors import ModelError
-from promptlib.models.answer import Answer, Ask, Finish, Say
+from promptlib.models.answer import Answer, Ask, Finish, Say, cut_at
 from promptlib.models.failures import Refused, in_our_words
 from promptlib.models.prices import Price
 from promptlib.models.spec import ModelSpec
+from promptlib.text import is_whole
 
 log = logging.getLogger(__name__)
+
+MOST_TOKENS = 10**9
+
+LONGEST = 10
+"""Time-outs that an answer may take in all, however steadily it trickles."""
 
 OPTIONAL = ("temperature", "seed", "stop", "stream_options")
 """Parts of a request that some models refuse, and that can be left out."""
@@ -63,6 +69,8 @@ class OpenAIModel:
         text, finish, usage = said
         if not text and finish == "stop" and usage is None:
             raise ModelError(f"{self._place} answered nothing at all", again=True)
+        # What a server or a model doesn't know of stop sequences is seen to here.
+        text = cut_at(text.encode("utf-8", "replace").decode(), ask.stop)
         sent, came, cached = _counted(usage, ask, text)
         return Answer(
             text, finish, sent, came, time.perf_counter() - start, self.price.of(sent, came, cached)
@@ -88,6 +96,9 @@ class OpenAIModel:
 
     @property
     def _key_name(self) -> str:
+        """The variable with the key; empty where none is sent."""
+        if self._spec.base_url is not None and self._spec.api_key_env is None:
+            return ""  # a key of OpenAI's is not for others
         return self._spec.api_key_env or "OPENAI_API_KEY"
 
     @property
@@ -98,13 +109,19 @@ class OpenAIModel:
             return self._made
 
     def _key(self) -> str:
-        if self._spec.base_url is not None and self._spec.api_key_env is None:
-            return "none"  # a key of OpenAI's is not for others
+        if not self._key_name:
+            return "none"
         key = os.environ.get(self._key_name)
         if not key:
             raise ModelError(
                 f"{self.name} needs a key: set {self._key_name} in the environment, or name a "
                 "model that needs none (local:smollm2)",
+                final=True,
+            )
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise ModelError(
+                f"the key in {self._key_name} has characters that no key has: a line's end, a "
+                "space, or what isn't ASCII",
                 final=True,
             )
         return key
@@ -165,7 +182,10 @@ class OpenAIModel:
         calls: dict[int, dict[str, str]] = {}
         finish: Finish | None = None
         usage = None
+        end = time.monotonic() + LONGEST * self._spec.timeout
         for chunk in self._chunks(ask, parts):
+            if time.monotonic() > end:
+                raise self._broken(parts)
             usage = getattr(chunk, "usage", None) or usage
             for choice in getattr(chunk, "choices", None) or ():
                 refusal = getattr(choice.delta, "refusal", None)
@@ -241,11 +261,18 @@ def _as_text(calls: list[dict[str, str]]) -> str:
 
 
 def _counted(usage: Any, ask: Ask, text: str) -> tuple[int, int, int]:
-    """Give the tokens sent, come, and read from a cache; our own count where none is told."""
-    if usage is None:
-        from promptlib.budget.tokens import TokenCounter
+    """Give the tokens sent, come, and read from a cache; our own count where none is told.
 
-        return ask.tokens, TokenCounter.for_encoding("o200k_base").count(text), 0
+    What can't be a number of tokens isn't believed: sums, and the limit on them, rest on it.
+    """
     details = getattr(usage, "prompt_tokens_details", None)
     cached = getattr(details, "cached_tokens", None) or 0
-    return int(usage.prompt_tokens or 0), int(usage.completion_tokens or 0), int(cached)
+    told: Any = (
+        getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None), cached,
+    )  # fmt: skip
+    if all(is_whole(number, 0) and number < MOST_TOKENS for number in told):
+        sent, came, cached = told
+        return int(sent), int(came), int(cached)
+    from promptlib.budget.tokens import TokenCounter
+
+    return ask.tokens, TokenCounter.for_encoding("o200k_base").count(text), 0

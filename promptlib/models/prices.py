@@ -58,6 +58,8 @@ class Spending:
     """A limit that all calls together stay under; safe to share by threads."""
 
     def __init__(self, limit: float | None = None) -> None:
+        if limit is not None and not (math.isfinite(limit) and limit >= 0):
+            raise ConfigError(f"a limit must be a sum in USD, not {limit}")
         self.limit = limit
         self.spent = 0.0
         self.unpriced = 0

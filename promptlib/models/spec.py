@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from promptlib.budget.models import encoding_of
 from promptlib.errors import ConfigError, EncodingError, did_you_mean
@@ -21,6 +22,9 @@ KINDS = {
 DEFAULT_LOCAL = "local:smollm2"
 
 
+PriceNumber = Annotated[float, Field(ge=0, le=1e6)]
+
+
 class ModelSpec(Strict):
     """A language model and how it is asked."""
 
@@ -30,16 +34,16 @@ class ModelSpec(Strict):
     """Of an OpenAI-compatible server."""
     api_key_env: str | None = None
     """The environment variable with the key; for OpenAI itself OPENAI_API_KEY."""
-    temperature: NonNegativeFloat = 0.0
+    temperature: Annotated[float, Field(ge=0, le=10)] = 0.0
     seed: NonNegativeInt | None = None
     max_tokens: PositiveInt | None = None
     """The longest answer, where neither the template nor the caller says."""
-    timeout: Annotated[float, Field(gt=0)] = 60.0
+    timeout: Annotated[float, Field(gt=0, le=86_400)] = 60.0
     """Seconds without a sign of life."""
     retries: NonNegativeInt = 5
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
-    input_price: NonNegativeFloat | None = None
-    output_price: NonNegativeFloat | None = None
+    input_price: PriceNumber | None = None
+    output_price: PriceNumber | None = None
     """USD per million tokens, where genai-prices doesn't know them."""
     window: PositiveInt | None = None
     """Tokens of prompt and answer together, where that isn't known."""
@@ -55,6 +59,24 @@ class ModelSpec(Strict):
         if not (colon and name and kind in KINDS):
             raise ValueError(f"must be KIND:NAME with one of {', '.join(KINDS)}, not {model!r}")
         return model
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        try:
+            parts = urlsplit(url or "http://none")
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError(f"must be an address such as http://localhost:8000/v1, not {url!r}")
+        return url
+
+    @model_validator(mode="after")
+    def _has_both_prices(self) -> Self:
+        if (self.input_price is None) != (self.output_price is None):
+            raise ValueError("input_price and output_price go together")
+        return self
 
     @property
     def kind(self) -> str:

@@ -13,7 +13,7 @@ from promptlib.errors import ConfigError, MissingDependencyError, TemplateError,
 from promptlib.judging.functions import load_function
 from promptlib.judging.metrics import Similarity
 from promptlib.judging.reading import normal_label, read_json
-from promptlib.text import is_number, is_whole
+from promptlib.text import first_line, is_number, is_whole
 
 ASSERTIONS: Mapping[str, str] = {
     "equals": "is this text, but for white space around it",
@@ -133,6 +133,8 @@ def _schema(subject: Subject, told: Mapping[str, Any]) -> str | None:
     try:
         from jsonschema import Draft202012Validator
         from jsonschema.exceptions import SchemaError
+        from referencing import Registry
+        from referencing.exceptions import Unresolvable
     except ImportError:
         raise MissingDependencyError("schema assertions", "schema") from None
     try:
@@ -143,7 +145,13 @@ def _schema(subject: Subject, told: Mapping[str, Any]) -> str | None:
         value = read_json(subject.text, in_talk=False)
     except ValueError:
         return _unless(False, "isn't JSON", subject)
-    problems = sorted(Draft202012Validator(told).iter_errors(value), key=lambda e: e.json_path)
+    try:
+        # Nothing is fetched: a reference must lead to a place within the schema.
+        found = Draft202012Validator(told, registry=Registry()).iter_errors(value)
+        problems = sorted(found, key=lambda error: error.json_path)
+    except (Unresolvable, RecursionError) as error:
+        reason = first_line(str(error)) or "it refers to itself without end"
+        raise ConfigError(f"the schema can't be followed: {reason}") from None
     if not problems:
         return None
     return f"doesn't meet the schema: {problems[0].json_path}: {problems[0].message}"

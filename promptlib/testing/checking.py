@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from promptlib.errors import PromptlibError
+from promptlib.errors import ConfigError, PromptlibError, TemplateError
 from promptlib.models.answer import Answer
 from promptlib.models.asking import Asker
 from promptlib.models.cache import AnswerCache
@@ -59,14 +60,28 @@ def run_tests(
     suites = [read_suite(folder, name) for name in templates or find_suites(folder)]
     cache, spending = AnswerCache(project.database), Spending(max_cost)
     askers: dict[str, Asker] = {}
-    results: list[CaseResult] = []
+    checkers = []
     for suite in suites:
         named = model or suite.model
         if named is not None and named not in askers:
-            askers[named] = Asker(project.model(named), cache, spending=spending, fresh=fresh)
+            askers[named] = _asker(project, named, suite, cache, spending, fresh)
         asked = None if named is None else (named, askers[named], max_tokens)
-        results += _Checker(project, suite, asked, update).run()
+        checkers.append(_Checker(project, suite, asked, update))
+    results: list[CaseResult] = []
+    for checker in checkers:
+        checker.run(results)
     return results
+
+
+def _asker(
+    project: Project, name: str, suite: Suite, cache: AnswerCache, spending: Spending, fresh: bool
+) -> Asker:
+    try:
+        return Asker(project.model(name), cache, spending=spending, fresh=fresh)
+    except ConfigError as error:
+        if suite.model == name:
+            error.args = (f"{suite.path}: {error}",)
+        raise
 
 
 class _Checker:
@@ -79,14 +94,25 @@ class _Checker:
         self._asked = asked
         self._update = update
         self._path = snapshot_path(suite.path)
-        self._known = read_snapshots(self._path)
+        self._known = _known_snapshots(self._path, update)
         self._taken: dict[str, str] = {}
 
-    def run(self) -> list[CaseResult]:
-        results = [self._result(case) for case in self._suite.cases]
+    def run(self, results: list[CaseResult]) -> None:
+        """Run the cases one after the other; Ctrl-C ends them, and says so of those left."""
+        left = list(self._suite.cases)
+        try:
+            while left:
+                results.append(self._result(left[0]))
+                del left[0]
+        except KeyboardInterrupt:
+            results += [self._interrupted(case) for case in left]
+            self._update = False
         if self._update and self._taken != self._known:
             write_snapshots(self._path, self._taken)
-        return results
+
+    def _interrupted(self, case: Case) -> CaseResult:
+        place = f"{self._suite.path}:{case.line}"
+        return CaseResult(self._suite.template, case.name, place, "error", ("interrupted",), 0.0)
 
     def _result(self, case: Case) -> CaseResult:
         start = time.perf_counter()
@@ -154,6 +180,16 @@ class _Checker:
     def _similarity(self, one: str, other: str) -> float:
         first, second = self._project.embedder.embed([one, other])
         return float(np.dot(first, second))
+
+
+def _known_snapshots(path: Path, update: bool) -> dict[str, str]:
+    """Read the snapshots that there are; those that are to be taken anew needn't be readable."""
+    try:
+        return read_snapshots(path)
+    except TemplateError:
+        if update:
+            return {}
+        raise
 
 
 def failed(results: Sequence[CaseResult]) -> list[CaseResult]:

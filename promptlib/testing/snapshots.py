@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,6 +59,9 @@ def changes(before: str, after: str) -> str:
     return "\n".join(lines)
 
 
+_LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
+
+
 class _Block(str):
     """A text that is written as a block, readable line by line."""
 
@@ -68,5 +72,8 @@ class _Dumper(yaml.SafeDumper):
 
 _Dumper.add_representer(
     _Block,
-    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="|"),
+    # YAML takes other line ends for \n in a block: in quotes they are escaped.
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", str(text), style='"' if _LINE_ENDS.search(text) else "|"
+    ),
 )
