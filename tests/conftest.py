@@ -47,8 +47,8 @@ def small_model(_cache: None) -> str:
     from promptlib.models.places import FETCHED, models_folder
 
     fetched = CHECKOUT / ".venv" / "cache" / "models" / FETCHED
-    if fetched.is_dir():
-        models_folder().mkdir(parents=True)
+    if fetched.is_dir() and not (models_folder() / FETCHED).exists():
+        models_folder().mkdir(parents=True, exist_ok=True)
         (models_folder() / FETCHED).symlink_to(fetched)
     fetch_model()
     return f"local:{FETCHED}"

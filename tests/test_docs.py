@@ -10,20 +10,26 @@ import shutil
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from cli.main import cli
 from promptlib.advice.gates import answers
 from promptlib.advice.outcomes import read_outcomes
 from promptlib.advice.showing import factor_table
+from promptlib.config import ProjectConfig
 from promptlib.project import Project
 from promptlib.store.settings import StoreSettings
+from promptlib.templating.frontmatter import FrontMatter
+from promptlib.testing.assertions import ASSERTIONS, read_assertion
+from promptlib.testing.suite import SuiteSpec
 from tests.conftest import CHECKOUT, DATA
 
 README = (CHECKOUT / "README.md").read_text()
@@ -118,7 +124,7 @@ COMMANDS = dict.fromkeys(
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_commands_run(line: str, real_root: Path, real_project: Project) -> None:
+def test_commands_run(line: str, real_root: Path, real_project: Project, small_model: str) -> None:
     shim = real_root / "bin" / "promptlib"
     if not shim.exists():
         shim.parent.mkdir()
@@ -199,6 +205,36 @@ def test_the_chatbot_of_the_guide_runs(
     assert empty[0] == 422
 
 
+def test_the_snippet_of_the_models_guide_runs(
+    real_root: Path, real_project: Project, small_model: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", blocks("python", guide("models"))[0]], cwd=real_root,
+        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [line.split(",")[0] for line in done.stdout.splitlines()] == [
+        "similar", "zero-shot", "random",
+    ]  # fmt: skip
+
+
+def test_the_tables_and_cases_of_the_models_guide() -> None:
+    text = guide("models")
+    config = ProjectConfig.model_validate(tomllib.loads(blocks("toml", text)[0]))
+    assert config.models["mine"].base_url
+    front = FrontMatter.model_validate(yaml.safe_load(blocks("yaml", text)[0]))
+    assert front.answer.metric == "label"
+    suite = SuiteSpec.model_validate(yaml.safe_load(blocks("yaml", text)[1]))
+    for assertion in (*suite.cases[0].prompt, *suite.cases[0].answer):
+        read_assertion(assertion, "the guide", "prompt")
+    listed = {word for row in re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
+              for word in re.findall(r"`([a-z-]+)(?::|`)", row)}  # fmt: skip
+    assert {*ASSERTIONS} <= listed
+    hook, job = (yaml.safe_load(block) for block in blocks("yaml", text)[2:4])
+    assert hook["repos"][0]["hooks"][0]["entry"] == "promptlib test"
+    assert any("promptlib test" in step.get("run", "") for step in job["jobs"]["prompts"]["steps"])
+
+
 def test_the_snippet_of_the_evaluation_guide_runs(real_root: Path, real_project: Project) -> None:
     done = subprocess.run(
         [sys.executable, "-c", blocks("python", guide("evaluation"))[0]], cwd=real_root,
@@ -206,7 +242,8 @@ def test_the_snippet_of_the_evaluation_guide_runs(real_root: Path, real_project:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = done.stdout.strip().splitlines()
-    assert len(lines) == 4 and all("Estimate(value=" in line for line in lines)
+    interval = re.compile(r" [01]\.\d{3} \([01]\.\d{3} to [01]\.\d{3}\) ")
+    assert len(lines) == 4 and all(interval.search(line) for line in lines)
 
 
 def test_many_prompts_of_the_guide(real_project: Project) -> None:
