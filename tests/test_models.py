@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import promptlib
+from promptlib.diagnosis import diagnose
 from promptlib.errors import ConfigError, ModelError, SpendingError
 from promptlib.models.answer import Ask
 from promptlib.models.asking import Asker
@@ -77,6 +79,25 @@ def test_the_table_is_checked() -> None:
         ModelSpec(model="gpt-4o")
     with pytest.raises(ValidationError):
         ModelSpec(model="openai:x", timeout=0)
+
+
+def test_a_name_of_the_table_goes_wherever_a_model_goes(root: Path, server: ModelServer) -> None:
+    config = root / "promptlib.toml"
+    config.write_text(
+        f'model = "mine"\nembedder.model = "hashing"\n[models.mine]\nmodel = "openai:label"\n'
+        f'base_url = "{server.url}"\nwindow = 2000\n'
+    )
+    route = root / "templates" / "tickets" / "route.j2"
+    route.write_text(route.read_text().replace("tokens: 300, ", ""))
+    with promptlib.open(root) as project:
+        prompt = project.build("tickets/route", "my card is gone")
+        assert prompt.settings["model"] == "label" and prompt.budget == 2000
+        assert prompt.count_kind == "estimate" and project.check("tickets/route")[0].errors == ()
+        done = promptlib.run_prompt(project, "tickets/route", "my card is gone")
+        assert done.answer.text == "card_lost" and done.model == "openai:label"
+    found = {finding.what: finding for finding in diagnose(root)}
+    assert found["language model"].detail == "mine: openai:label"
+    assert "mine" in found["can be asked"].detail
 
 
 def test_the_list_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
