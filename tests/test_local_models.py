@@ -24,7 +24,7 @@ from promptlib.experiment.examining import examine
 from promptlib.models.answer import Ask
 from promptlib.models.asking import Asker
 from promptlib.models.cache import AnswerCache
-from promptlib.models.counting import model_options, window_of
+from promptlib.models.counting import window_of, with_model
 from promptlib.models.fetching import fetch_model
 from promptlib.models.local import LocalModel
 from promptlib.models.opening import open_model
@@ -32,6 +32,7 @@ from promptlib.models.places import WEIGHTS, find_place
 from promptlib.models.scoring import LabelScorer
 from promptlib.models.spec import ModelSpec
 from promptlib.store.database import Database
+from promptlib.templating.frontmatter import FrontMatter
 from tests.conftest import CHECKOUT
 from tests.model_server import serving
 
@@ -75,7 +76,7 @@ def test_prompts_are_counted_as_it_reads_them(model: LocalModel, small_model: st
     assert model.ask(ask).input_tokens == counter.count_messages(ask.chat)
     ask = text_ask("my card was stolen", max_tokens=1)
     assert model.ask(ask).input_tokens == counter.count(ask.text)
-    options = model_options(open_model(small_model))
+    options = with_model({"model": small_model}, FrontMatter(), None, None, {})
     assert options["model"] == small_model and options["encoding"] == str(
         find_place("smollm2").folder
     )
