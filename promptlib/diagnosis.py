@@ -223,11 +223,8 @@ def _trial(project: Project, store: str, folder: Path) -> Project:
 def _can_be_asked(project: Project) -> Finding:
     rows = list_models(project.config.models, project.config.model)
     ready = [row.name for row in rows if not row.needs]
-    detail = f"{', '.join(ready) or 'no language model'} (all: promptlib model list)"
-    if ready:
-        return Finding("can be asked", "ok", detail)
-    needs = "; ".join(f"{row.name}: {row.needs}" for row in rows)
-    return Finding("can be asked", "note", detail, needs)
+    shown = ", ".join(ready) or "no language model yet"  # which building prompts doesn't need
+    return Finding("can be asked", "ok", f"{shown} (what others need: promptlib model list)")
 
 
 CHECKS: tuple[tuple[str, Callable[[Project], Finding], str], ...] = (

@@ -31,8 +31,10 @@ def with_model(
     are. Raises ModelError for a local model that isn't there.
     """
     named = options.get("model") or front.model or model
-    kind = (named or "").partition(":")[0]
-    if named is None or (named not in table and (kind not in KINDS or ":" not in named)):
+    if not isinstance(named, str):
+        return options  # what can't be a name is refused with all other settings
+    kind, colon, _ = named.partition(":")
+    if named not in table and not (colon and kind in KINDS):
         return options
     spec = find_spec(named, table)
     given: Options = {**options, "model": spec.called}
