@@ -91,7 +91,6 @@ class Examiner:
         how = f" scored {limits.calibrate or ''}".rstrip() if limits.scoring else ""
         self._log = OutcomeLog(database, prepared, named + how)
         self._report = report
-        self._done, self._all = 0, len(prepared.arms) * len(prepared.trials)
 
     def ask(self, questions: Sequence[int], arms: Sequence[int]) -> None:
         """Ask these questions in these arms, unless they were; ends early when it must.
@@ -162,9 +161,8 @@ class Examiner:
     def _take(self, trial: Trial, found: Answer | ModelError) -> None:
         """Judge an answer, or remember why there is none."""
         self.answers.calls += 1
-        self._done += 1
         if self._report is not None:
-            self._report(self._done, self._all)
+            self._report(self.answers.calls, len(self.prepared.arms) * len(self.prepared.trials))
         if isinstance(found, ModelError):
             self.answers.failed.append((trial, found))
             if found.final:

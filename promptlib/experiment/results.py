@@ -44,12 +44,7 @@ class ArmResult:
 
     def against(self, other: ArmResult) -> Difference | None:
         """Say how much better this is, on the questions that both answered."""
-        theirs = {judged.trial.question: judged.score for judged in other.judged}
-        pairs = np.array([
-            (judged.score, theirs[judged.trial.question])
-            for judged in self.judged
-            if judged.trial.question in theirs
-        ])  # fmt: skip
+        pairs = self._pairs(other)
         return Bootstrap(len(pairs)).difference(*pairs.T) if len(pairs) else None
 
     def needed(self, other: ArmResult) -> int | None:
@@ -57,12 +52,8 @@ class ArmResult:
 
         None where so many were asked already, or where nothing tells.
         """
-        theirs = {judged.trial.question: judged.score for judged in other.judged}
-        gaps = np.array([
-            judged.score - theirs[judged.trial.question]
-            for judged in self.judged
-            if judged.trial.question in theirs
-        ])  # fmt: skip
+        pairs = self._pairs(other)
+        gaps = pairs[:, 0] - pairs[:, 1]
         if len(gaps) < 2 or not gaps.mean() or not gaps.std():
             return None
         count = math.ceil(4 * float(gaps.var(ddof=1)) / float(gaps.mean()) ** 2 / 10) * 10
@@ -86,6 +77,16 @@ class ArmResult:
             "seconds": self.seconds,
             "cost_per_1000": self.cost,
         }  # fmt: skip
+
+    def _pairs(self, other: ArmResult) -> Floats:
+        """Give both scores of each question that both answered, (questions, 2)."""
+        theirs = {judged.trial.question: judged.score for judged in other.judged}
+        pairs = [
+            (judged.score, theirs[judged.trial.question])
+            for judged in self.judged
+            if judged.trial.question in theirs
+        ]
+        return np.array(pairs, dtype=np.float64).reshape(-1, 2)
 
 
 @dataclass(frozen=True)

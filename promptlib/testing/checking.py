@@ -111,8 +111,14 @@ class _Checker:
             write_snapshots(self._path, self._taken)
 
     def _interrupted(self, case: Case) -> CaseResult:
-        place = f"{self._suite.path}:{case.line}"
-        return CaseResult(self._suite.template, case.name, place, "error", ("interrupted",), 0.0)
+        return CaseResult(
+            self._suite.template, case.name, self._place(case), "error", ("interrupted",), 0.0
+        )
+
+    def _place(self, case: Case) -> str:
+        """Say where a case stands, from the project's folder on."""
+        path, root = self._suite.path, self._project.root
+        return f"{path.relative_to(root) if path.is_relative_to(root) else path}:{case.line}"
 
     def _result(self, case: Case) -> CaseResult:
         start = time.perf_counter()
@@ -137,9 +143,7 @@ class _Checker:
             status = "failed"
         elif status == "passed" and skipped and not case.prompt:
             status = "skipped"
-        path = self._suite.path
-        inside = path.is_relative_to(self._project.root)
-        place = f"{path.relative_to(self._project.root) if inside else path}:{case.line}"
+        place = self._place(case)
         passed = time.perf_counter() - start
         return CaseResult(
             self._suite.template, case.name, place, status, tuple(problems), passed, skipped, answer
