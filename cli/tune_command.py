@@ -83,8 +83,10 @@ def tune(
         found: Search = _with_model(project, template, model, asked, asks, as_json)
     else:
         found = _by_proxies(project, template, asked, as_json)
-    recorded = None if dry_run or found.stopped is not None else _recorded(project, found)
-    written = write and _written(project, found)
+    from promptlib.evaluation.recording import record, write_winner
+
+    recorded = None if dry_run or found.stopped is not None else record(project, found)
+    written = write and write_winner(project, found)
     if as_json:
         print_json(found.to_dict() | {"recorded": bool(recorded), "written": written})
     if found.stopped is None:
@@ -141,15 +143,3 @@ def _with_model(
     else:
         say(f"partial: {found.stopped}; nothing is recorded, the answers are kept")
     return found
-
-
-def _recorded(project: Project, found: Search) -> bool:
-    from promptlib.evaluation.recording import record
-
-    return record(project, found)
-
-
-def _written(project: Project, found: Search) -> bool:
-    from promptlib.evaluation.recording import write_winner
-
-    return write_winner(project, found)

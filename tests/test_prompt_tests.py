@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -213,6 +218,31 @@ def test_a_case_that_cannot_be_built_is_an_error_and_keeps_its_snapshot(
     cases.write_text(CASES.replace("{query: my card is gone}", "{}"))
     assert statuses(run_tests(project, update=True)) == ["error", "passed"]
     assert read_snapshots(cases.with_name("route.snapshots.yaml")) == kept
+
+
+def test_ctrl_c_ends_the_cases_of_all_files(cases: Path, root: Path) -> None:
+    answered = "cases:\n  - {name: %s, inputs: {query: my card}, answer: [contains: card]}\n"
+    cases.write_text(answered % "first" + (answered % "second").removeprefix("cases:\n"))
+    other = cases.with_name("zz")
+    other.with_suffix(".j2").write_text("{{ query }}")
+    other.with_suffix(".tests.yaml").write_text(answered % "third")
+    with serving() as slow:
+        slow.delay = 5.0
+        config = root / "promptlib.toml"
+        config.write_text(re.sub('http://[^"]*', slow.url, config.read_text()))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli", "-C", str(root), "test", "--model", "m", "--json"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        end = time.monotonic() + 60
+        while not slow.bodies and time.monotonic() < end:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        start = time.monotonic()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and "3 cases, 3 failed" in err, err
+    assert [row["problems"] for row in json.loads(out)] == [["interrupted"]] * 3
+    assert time.monotonic() - start < 15 and len(slow.bodies) == 1
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text()))

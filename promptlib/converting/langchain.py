@@ -12,8 +12,6 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-import yaml
-
 from promptlib.converting.converted import (
     Converted,
     Leftovers,
@@ -227,14 +225,12 @@ def _inside(path: Path, beside: Any) -> Path:
 
 def _load(path: Path) -> Any:
     text = read_source(path)
+    if path.suffix != ".json":
+        return load_yaml(text, str(path))
     try:
-        return json.loads(text) if path.suffix == ".json" else load_yaml(text)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise TemplateError(f"{path}: not JSON: {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise TemplateError(f"{path}{line}: not YAML") from None
 
 
 def _mapping(value: Any, path: Path) -> Mapping[str, Any]:

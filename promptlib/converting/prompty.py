@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from promptlib.converting.converted import (
     WHITE_SPACE,
     Converted,
@@ -81,13 +79,7 @@ def _split(path: Path, source: str) -> tuple[dict[str, Any], str]:
     match = _FRONT.match(source)
     if match is None:
         raise TemplateError(f"{path}: the front matter has no end")
-    try:
-        front = load_yaml(match[1])
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 2}" if mark else ""
-        why = getattr(error, "problem", None) or "it can't be parsed"
-        raise TemplateError(f"{path}{line}: the front matter isn't YAML: {why}") from None
+    front = load_yaml(match[1], str(path), first=2)
     if not isinstance(front or {}, dict):
         raise TemplateError(f"{path}: the front matter must be `key: value` lines")
     return front or {}, match[2]

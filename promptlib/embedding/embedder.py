@@ -41,6 +41,16 @@ class Embedder(Protocol):
         ...
 
 
+def similarity_by(embedder: Embedder) -> Callable[[str, str], float]:
+    """Give the function that embeds two texts and takes their cosine."""
+
+    def similarity(one: str, other: str) -> float:
+        first, second = embedder.embed([one, other])
+        return float(np.dot(first, second))
+
+    return similarity
+
+
 @dataclass(frozen=True)
 class Coverage:
     """How much of some texts an embedder reads."""

@@ -6,9 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from promptlib.embedding.embedder import Progress
+from promptlib.embedding.embedder import Progress, similarity_by
 from promptlib.errors import ModelError
 from promptlib.experiment.arms import Judged, Trial
 from promptlib.experiment.outcomes import OutcomeLog
@@ -71,7 +69,7 @@ class Examiner:
         named = metric or _named(prepared)
         self.prepared = prepared
         self.answers = Answers([{} for _ in prepared.arms], named)
-        self._metric: Metric = find_metric(named, self._similarity, prepared.root)
+        self._metric: Metric = find_metric(named, similarity_by(prepared.embedder), prepared.root)
         self._most = limits.max_calls
         cache = AnswerCache(database)
         spending = Spending(limits.max_cost)
@@ -174,10 +172,6 @@ class Examiner:
     def _keep(self, judged: Judged) -> None:
         self.answers.rows[judged.trial.arm][judged.trial.question] = judged
         self._log.add(judged)
-
-    def _similarity(self, one: str, other: str) -> float:
-        first, second = self.prepared.embedder.embed([one, other])
-        return float(np.dot(first, second))
 
 
 def _named(prepared: Prepared) -> str:

@@ -162,9 +162,21 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load_yaml(text: str) -> Any:
-    """Read YAML as plain data; raises yaml.YAMLError, ValueError or RecursionError."""
-    return yaml.load(text, _Loader)  # a safe one
+def load_yaml(text: str, where: str, first: int = 1) -> Any:
+    """Read YAML as plain data; raises TemplateSyntaxError with file and line.
+
+    `first` is the line of the file in which the text begins.
+    """
+    try:
+        return yaml.load(text, _Loader)  # a safe one
+    except yaml.MarkedYAMLError as error:
+        line = (error.problem_mark.line if error.problem_mark else 0) + first
+        reason = error.problem or "it can't be parsed"
+    except RecursionError:
+        line, reason = first, "it is nested too deeply"
+    except (yaml.YAMLError, ValueError) as error:
+        line, reason = first, str(error).splitlines()[0]
+    raise TemplateSyntaxError(f"{where}:{line}: not YAML: {reason}")
 
 
 _FENCE = re.compile(r"---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
@@ -182,17 +194,7 @@ def split_template(source: str, where: str) -> Parts:
             f"{where}:1: the front matter has {len(match[1]):,} characters; "
             f"{LONGEST_FRONT_MATTER:,} are the most"
         )
-    try:
-        values = load_yaml(match[1])
-    except yaml.MarkedYAMLError as error:
-        line = (error.problem_mark.line if error.problem_mark else 0) + 2
-        reason = error.problem or "it can't be parsed"
-        raise TemplateSyntaxError(f"{where}:{line}: not YAML: {reason}") from None
-    except RecursionError:
-        raise TemplateSyntaxError(f"{where}:1: not YAML: it is nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise TemplateSyntaxError(f"{where}:1: not YAML: {reason}") from None
+    values = load_yaml(match[1], where, first=2)
     if problem := lone_surrogate(json.dumps(values, ensure_ascii=False, default=str)):
         raise TemplateSyntaxError(f"{where}:2: the front matter {problem}")
     if values is not None and not isinstance(values, Mapping):

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
+from promptlib.embedding.embedder import similarity_by
 from promptlib.errors import ConfigError, PromptlibError, TemplateError
 from promptlib.models.answer import Answer
 from promptlib.models.asking import Asker
@@ -67,9 +66,19 @@ def run_tests(
             askers[named] = _asker(project, named, suite, cache, spending, fresh)
         asked = None if named is None else (named, askers[named], max_tokens)
         checkers.append(_Checker(project, suite, asked, update))
+    return _all_run(checkers)
+
+
+def _all_run(checkers: Sequence[_Checker]) -> list[CaseResult]:
+    """Run all cases one after the other; Ctrl-C ends them, and says so of those left."""
     results: list[CaseResult] = []
-    for checker in checkers:
-        checker.run(results)
+    try:
+        for checker in checkers:
+            results.extend(map(checker.run, checker.cases))
+            checker.keep_snapshots()
+    except KeyboardInterrupt:
+        cases = [(checker, case) for checker in checkers for case in checker.cases]
+        results += [checker.interrupted(case) for checker, case in cases[len(results) :]]
     return results
 
 
@@ -97,20 +106,18 @@ class _Checker:
         self._known = _known_snapshots(self._path, update)
         self._taken: dict[str, str] = {}
 
-    def run(self, results: list[CaseResult]) -> None:
-        """Run the cases one after the other; Ctrl-C ends them, and says so of those left."""
-        left = list(self._suite.cases)
-        try:
-            while left:
-                results.append(self._result(left[0]))
-                del left[0]
-        except KeyboardInterrupt:
-            results += [self._interrupted(case) for case in left]
-            self._update = False
+    @property
+    def cases(self) -> Sequence[Case]:
+        """All of its file."""
+        return self._suite.cases
+
+    def keep_snapshots(self) -> None:
+        """Write those that were taken anew, once every case has run."""
         if self._update and self._taken != self._known:
             write_snapshots(self._path, self._taken)
 
-    def _interrupted(self, case: Case) -> CaseResult:
+    def interrupted(self, case: Case) -> CaseResult:
+        """Give what came of a case that Ctrl-C left out."""
         return CaseResult(
             self._suite.template, case.name, self._place(case), "error", ("interrupted",), 0.0
         )
@@ -120,7 +127,8 @@ class _Checker:
         path, root = self._suite.path, self._project.root
         return f"{path.relative_to(root) if path.is_relative_to(root) else path}:{case.line}"
 
-    def _result(self, case: Case) -> CaseResult:
+    def run(self, case: Case) -> CaseResult:
+        """Build, ask and check one case; whatever is wrong with it is part of the result."""
         start = time.perf_counter()
         skipped, problems = 0, list[str]()
         answer: Answer | None = None
@@ -179,11 +187,7 @@ class _Checker:
         return asker.ask(ask_of(prompt, asker.spec, stop=stop, max_tokens=max_tokens))
 
     def _subject(self, text: str, tokens: int) -> Subject:
-        return Subject(text, tokens, self._suite.path.parent, self._similarity)
-
-    def _similarity(self, one: str, other: str) -> float:
-        first, second = self._project.embedder.embed([one, other])
-        return float(np.dot(first, second))
+        return Subject(text, tokens, self._suite.path.parent, similarity_by(self._project.embedder))
 
 
 def _known_snapshots(path: Path, update: bool) -> dict[str, str]:

@@ -11,6 +11,7 @@ import yaml
 
 from promptlib.errors import TemplateError
 from promptlib.files.writing import replacing
+from promptlib.templating.folder import read_source
 from promptlib.templating.frontmatter import load_yaml
 from promptlib.testing.suite import TESTS
 
@@ -27,12 +28,9 @@ def read_snapshots(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        found = load_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise TemplateError(
-            f"{path}: snapshots can't be read ({str(error).splitlines()[0]}); take them again with "
-            "promptlib test --update"
-        ) from None
+        found = load_yaml(read_source(path), str(path))
+    except TemplateError as error:
+        raise TemplateError(f"{error}; take the snapshots again: promptlib test --update") from None
     if not isinstance(found, Mapping) or not all(isinstance(v, str) for v in found.values()):
         raise TemplateError(f"{path}: snapshots must be texts by case")
     return dict(found)

@@ -96,13 +96,7 @@ def read_suite(folder: TemplateFolder, template: str) -> Suite:
             f"{did_you_mean(template, find_suites(folder))}"
         )
     source = read_source(path)
-    try:
-        values = load_yaml(source)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise TemplateError(f"{path}:{line}: not YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise TemplateError(f"{path}:1: not YAML: {str(error).splitlines()[0]}") from None
+    values = load_yaml(source, str(path))
     if not isinstance(values, Mapping):
         raise TemplateError(f"{path}:1: it must be `key: value` lines, with a list of cases")
     lines = _lines(source)
