@@ -76,6 +76,10 @@ class BadExamplesError(StoreError, ValueError):
         super().__init__("\n".join([*lines, hint] if hint else lines))
 
 
+class ConflictError(StoreError):
+    """Rows aren't any more as a change takes them to be; the message says who changed which."""
+
+
 class ReadOnlyError(StoreError):
     """The project can't be written to."""
 

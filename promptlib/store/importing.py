@@ -121,10 +121,9 @@ def import_examples(
         writer = RevisionWriter(connection, now.key, reason=reason, by=by)
         run.merge_into(connection, now, writer)
         if decided != now.settings:
-            writer.set(settings=decided.to_dict())
-            writer.touch()  # settings are part of what a revision stands for
+            writer.set_settings(now.settings, decided)
         if seed is not None and seed != now.seed:
-            writer.set(seed=dict(seed))
+            writer.set_seed(seed)
         run.report.revision = writer.revision or now.revision
     return run.report
 

@@ -70,8 +70,13 @@ def _keep_answers(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX outcomes_by_store ON outcomes (store, model)")
 
 
+def _note_revisions(connection: Connection) -> None:
+    for column in ("note TEXT NOT NULL DEFAULT ''", "settings_before JSON", "settings_after JSON"):
+        connection.exec_driver_sql(f"ALTER TABLE revisions ADD COLUMN {column}")
+
+
 MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
-    2: _count_usage, 3: _publish_templates, 4: _keep_answers,
+    2: _count_usage, 3: _publish_templates, 4: _keep_answers, 5: _note_revisions,
 }  # fmt: skip
 """number -> the function that lifts a database from number - 1."""
 

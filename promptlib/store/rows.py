@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from getpass import getuser
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from promptlib.example import Example, Status, retrieval_text, source_hash
+from promptlib.store.author import author
 from promptlib.store.database import batched
 from promptlib.store.settings import StoreSettings
 from promptlib.store.tables import changes, examples, revisions, stores
@@ -124,12 +123,14 @@ class RevisionWriter:
     """
 
     def __init__(
-        self, connection: Connection, store: int, *, reason: str, by: str | None = None
-    ) -> None:
+        self, connection: Connection, store: int, *, reason: str, by: str | None = None,
+        note: str = "",
+    ) -> None:  # fmt: skip
         self.connection = connection
         self.store = store
         self.reason = reason
         self.by = by
+        self.note = note
         self.revision: int | None = None
 
     def touch(self) -> int:
@@ -146,15 +147,26 @@ class RevisionWriter:
             self.connection.execute(
                 insert(revisions).values(
                     store=self.store, number=self.revision, token=token, at=now(),
-                    by=self.by or author(), reason=self.reason,
+                    by=self.by or author(), reason=self.reason, note=self.note,
                 )
             )  # fmt: skip
         return self.revision
 
-    def set(self, **values: Any) -> None:
-        """Set columns of the store's own row."""
+    def set_seed(self, seed: Mapping[str, Any]) -> None:
+        """Remember which starter file was merged."""
         mine = stores.c.key == self.store
-        self.connection.execute(update(stores).where(mine).values(**values))
+        self.connection.execute(update(stores).where(mine).values(seed=dict(seed)))
+
+    def set_settings(self, before: StoreSettings, after: StoreSettings) -> None:
+        """Change what the store knows of itself, which is part of what a revision stands for."""
+        mine = stores.c.key == self.store
+        self.connection.execute(update(stores).where(mine).values(settings=after.to_dict()))
+        this = (revisions.c.store == self.store, revisions.c.number == self.touch())
+        self.connection.execute(
+            update(revisions)
+            .where(*this)
+            .values(settings_before=before.to_dict(), settings_after=after.to_dict())
+        )
 
     def put(self, changed: Sequence[Change]) -> None:
         """Write some rows."""
@@ -180,14 +192,6 @@ class RevisionWriter:
 def now() -> str:
     """Give the time of a write: UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def author() -> str:
-    """Name who writes: PROMPTLIB_USER, or the user of the machine."""
-    try:
-        return os.environ.get("PROMPTLIB_USER") or getuser()
-    except (OSError, KeyError):  # a container without a user database
-        return "unknown"
 
 
 def _logged(row: StoredRow | None) -> str | None:

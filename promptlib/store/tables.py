@@ -53,6 +53,9 @@ revisions = Table(
     Column("at", String(32), nullable=False),  # UTC, ISO 8601
     Column("by", String(200), nullable=False),
     Column("reason", Text, nullable=False),
+    Column("note", Text, nullable=False),  # why, in the words of who did it
+    Column("settings_before", JSON(none_as_null=True)),  # where it changed the store's settings
+    Column("settings_after", JSON(none_as_null=True)),
 )
 
 examples = Table(

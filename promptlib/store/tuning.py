@@ -23,5 +23,5 @@ def save_tuned(
         else:
             changed = {"tuned_for": kept | ({model: tuned} if tuned is not None else {})}
         settings = state.settings.model_copy(update=changed)
-        writer.set(settings=settings.to_dict())
+        writer.set_settings(state.settings, settings)
         return writer.touch()

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, func, insert, select
 
 from promptlib.errors import ExampleError, StoreError, TemplateError, TemplateNotFoundError
 from promptlib.example import Example
+from promptlib.store.author import author
 from promptlib.store.database import Database
 from promptlib.store.migrations import schema_number
-from promptlib.store.rows import author, now
+from promptlib.store.rows import now
 from promptlib.store.tables import template_labels, template_versions
 from promptlib.templating.naming import LATEST, Reference, check_label
 from promptlib.templating.published import Draft, LabelMove, Reason, Version

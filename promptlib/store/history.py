@@ -1,0 +1,91 @@
+"""What a store was at any revision, and what each revision did."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, case, func, select
+
+from promptlib.errors import StoreError
+from promptlib.store.reports import StoreState
+from promptlib.store.rows import COLUMNS, StoredRow, read_row
+from promptlib.store.tables import changes, examples, revisions
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One write: who did what to how many rows, when and why."""
+
+    number: int
+    at: str
+    by: str
+    reason: str
+    note: str
+    added: int
+    """Rows that came, or came back."""
+    edited: int
+    removed: int
+    settings: bool
+    """Whether it changed what the store knows of itself."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain data."""
+        return dict(vars(self))
+
+
+def read_revisions(connection: Connection, store: int, most: int | None = None) -> list[Revision]:
+    """Read the revisions of a store, the newest first."""
+    # A row is logged as JSON in which the text of a field can't have an unescaped quote.
+    was = and_(changes.c.before.is_not(None), ~changes.c.before.contains(_DELETED))
+    stays = ~changes.c.after.contains(_DELETED)
+    kinds = [(~was & stays), (was & stays), (was & ~stays)]
+    counts = [func.coalesce(func.sum(case((kind, 1), else_=0)), 0) for kind in kinds]
+    of_revision = and_(
+        changes.c.store == revisions.c.store, changes.c.revision == revisions.c.number
+    )
+    facts: list[Any] = [revisions.c[name] for name in ("number", "at", "by", "reason", "note")]
+    query = (
+        select(*facts, *counts, revisions.c.settings_after.is_not(None))
+        .join(changes, of_revision, isouter=True)
+        .where(revisions.c.store == store)
+        .group_by(revisions.c.number)
+        .order_by(revisions.c.number.desc())
+        .limit(most)
+    )  # fmt: skip
+    return [Revision(*row) for row in connection.execute(query)]
+
+
+def rows_at(connection: Connection, state: StoreState, revision: int) -> Iterator[StoredRow]:
+    """Go through the rows as they stood after a revision, by id; raises StoreError."""
+    check_revision(state, revision)
+    untouched = select(*COLUMNS).where(
+        examples.c.store == state.key, examples.c.revision <= revision, ~examples.c.deleted
+    )
+    mine = and_(changes.c.store == state.key, changes.c.revision > revision)
+    first = select(func.min(changes.c.key)).where(mine).group_by(changes.c.example)
+    touched = select(changes.c.before).where(changes.c.key.in_(first))
+    now = map(read_row, connection.execute(untouched.order_by(examples.c.id)))
+    then = (logged_row(text) for text in connection.scalars(touched.order_by(changes.c.example)))
+    there = (row for row in then if row is not None and not row.deleted)
+    return heapq.merge(now, there, key=lambda row: row.id)
+
+
+def check_revision(state: StoreState, revision: int) -> None:
+    """Raise StoreError for a revision that the store has never had."""
+    if not 0 <= revision <= state.revision:
+        raise StoreError(
+            f"there is no revision {revision}: the store is at {state.revision}; "
+            "promptlib store log lists them"
+        )
+
+
+def logged_row(text: str | None) -> StoredRow | None:
+    """Read a row as the change log has it."""
+    return StoredRow(**json.loads(text)) if text is not None else None
+
+
+_DELETED = '"deleted":true'
