@@ -47,9 +47,10 @@ def read_revisions(connection: Connection, store: int, most: int | None = None) 
     of_revision = and_(
         changes.c.store == revisions.c.store, changes.c.revision == revisions.c.number
     )
-    facts: list[Any] = [revisions.c[name] for name in ("number", "at", "by", "reason", "note")]
+    facts = [revisions.c[name] for name in ("number", "at", "by", "reason", "note")]
+    columns: list[Any] = [*facts, *counts, revisions.c.settings_after.is_not(None)]
     query = (
-        select(*facts, *counts, revisions.c.settings_after.is_not(None))
+        select(*columns)
         .join(changes, of_revision, isouter=True)
         .where(revisions.c.store == store)
         .group_by(revisions.c.number)
