@@ -17,8 +17,10 @@ from .output import (
     say,
 )
 from .prompting import prompt_options, what_is_prompted
+from .store_history import at_option
 
 if TYPE_CHECKING:
+    from promptlib.project import Project
     from promptlib.prompt import Prompt
     from promptlib.sending import Sendable
 
@@ -36,6 +38,7 @@ format_option = click.option(
 @prompt_options
 @click.option("--model", help="The language model that the prompt is for.")
 @format_option
+@at_option
 @click.option("--manifest", metavar="FILE", help="Write what replay needs to this file.")
 @click.option("--private", is_flag=True, help="Leave inputs and history out of the manifest.")
 @click.option(
@@ -45,7 +48,7 @@ format_option = click.option(
 @click.pass_context
 def build(
     ctx: click.Context, /, template: str, form: str, manifest: str | None, private: bool,
-    explain: bool, as_json: bool, **told: Any,
+    explain: bool, as_json: bool, at: int | None, **told: Any,
 ) -> None:  # fmt: skip
     """Build a prompt from TEMPLATE with the best examples that fit.
 
@@ -64,11 +67,17 @@ def build(
         raise click.UsageError("--private needs --manifest FILE or --json")
     if manifest is not None:
         check_writable(manifest)
+    from promptlib.request import named_store
+
     project = open_project(ctx, start=True)
     loaded = project.registry.get(template)
     asked, options = what_is_prompted(loaded, told)
     options |= {"explain": explain, "as_message": form != "text"}
-    prompt = project.build(template, **asked, **options)
+    if at is None:
+        prompt = project.build(template, **asked, **options)
+    else:
+        store = named_store(loaded, options)
+        prompt = _built_at(project, template, store, at, asked | options)
     if manifest is not None:
         _write_json(manifest, prompt.manifest(inputs=not private))
         if loaded.version is None:
@@ -81,6 +90,17 @@ def build(
     if explain:
         _explain(prompt)
     say(prompt.report(hint=sys.stderr.isatty()))
+
+
+def _built_at(
+    project: Project, template: str, store: str | None, at: int, given: dict[str, Any]
+) -> Prompt:
+    from promptlib.asof import project_at
+
+    if store is None:
+        raise click.UsageError("--at needs a store: the template names none")
+    with project_at(project, store, at) as past:
+        return past.build(template, **given)
 
 
 def formatted(prompt: Sendable, form: str) -> str:

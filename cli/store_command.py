@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from .output import json_option, open_project, print_json, print_table, say
-from .store_edit import add, edit, rm
+from .store_edit import add, approve, edit, reject, rm
 from .store_files import export, import_, sync
+from .store_history import at_option, diff, log, print_history, undo
 
 
 @click.group()
@@ -80,11 +81,13 @@ def list_stores(ctx: click.Context, as_json: bool) -> None:
 )
 @click.option("--label", help="List rows with this label only.")
 @click.option("--where", multiple=True, metavar="FIELD=VALUE", help="List rows that meet this.")
+@click.option("--history", is_flag=True, help="With ID: what was done to it, by whom and why.")
+@at_option
 @json_option
 @click.pass_context
 def show_examples(
     ctx: click.Context, name: str, id: str | None, limit: int, label: str | None,
-    where: tuple[str, ...], as_json: bool,
+    where: tuple[str, ...], history: bool, at: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Show the example ID of store NAME, or list the store's first rows.
 
@@ -92,16 +95,22 @@ def show_examples(
     promptlib store show banking77 -n 5
     promptlib store show banking77 --where status=draft
     promptlib store show banking77 f218b70e7f4ee1a1
+    promptlib store show banking77 f218b70e7f4ee1a1 --history
     """
     from promptlib.example import retrieval_text
 
+    if history and id is None:
+        raise click.UsageError("--history needs an ID; promptlib store log is of the whole store")
     opened = open_project(ctx).store(name)
+    if history and id is not None:
+        print_history(opened, id, as_json)
+        return
     if id is not None:
-        row = opened.get(id).to_dict()
+        row = opened.get(id, at=at).to_dict()
         click.echo(json.dumps(row, ensure_ascii=False, indent=None if as_json else 2))
         return
     wanted = [*where, *([f"label={label}"] if label is not None else [])]
-    rows = list(opened.rows(where=wanted))
+    rows = list(opened.rows(where=wanted, at=at))
     examples = [row.example for row in rows[:limit]]
     if as_json:
         print_json([example.to_dict() for example in examples])
@@ -171,5 +180,7 @@ def stats(ctx: click.Context, name: str, k: int, as_json: bool) -> None:
         say(f"hint: {hint}; ask: promptlib advise {name}")
 
 
-for command in (add, edit, rm, export, import_, sync):
+for command in (
+    add, edit, rm, approve, reject, export, import_, sync, log, undo, diff,
+):  # fmt: skip
     store.add_command(command)

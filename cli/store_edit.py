@@ -1,4 +1,4 @@
-"""`promptlib store add`, `edit` and `rm`: single examples."""
+"""`promptlib store add`, `edit`, `rm`, `approve` and `reject`: rows by id or by condition."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import counted, open_project, parse_json, read_text, say
+from .output import open_project, parse_json, read_text, say
+from .store_change import (
+    apply_edits,
+    changed,
+    chosen_rows,
+    dry_option,
+    force_option,
+    where_option,
+    who_options,
+)
 
 if TYPE_CHECKING:
     from promptlib.example import Example, Status
@@ -24,11 +32,11 @@ if TYPE_CHECKING:
 @click.option("--label", help="Its label, if that isn't the output.")
 @click.option("--id", default="", help="Its id; a hash of the content if not given.")
 @click.option("--draft", is_flag=True, help="Keep it out of prompts until it is approved.")
-@click.option("--by", help="Who adds it.")
+@who_options
 @click.pass_context
 def add(
-    ctx: click.Context, name: str, input_: str | None, output: str | None, label: str | None,
-    id: str, draft: bool, by: str | None,
+    ctx: click.Context, /, name: str, input_: str | None, output: str | None, label: str | None,
+    id: str, draft: bool, by: str | None, note: str,
 ) -> None:  # fmt: skip
     """Add an example to store NAME; without --input, a JSON object is read from stdin.
 
@@ -48,59 +56,119 @@ def add(
         status: Status = "draft" if draft or output is None else "approved"
         example = Example(input_, output, label, id=id, status=status)
     opened = open_project(ctx).store(name)
-    revision = opened.add(example, by=by)
+    revision = opened.add(example, by=by, note=note)
     say(f"added to {name}, revision {revision}")
     click.echo(example.id)
 
 
 @click.command()
 @click.argument("name")
-@click.argument("id")
+@click.argument("id", required=False)
+@where_option
 @click.option("--input", "input_", metavar="TEXT", help="The new input.")
 @click.option("--output", metavar="TEXT", help="The new output.")
 @click.option("--label", help='The new label; "" removes it.')
 @click.option("--status", type=click.Choice(["approved", "draft", "rejected"]))
-@click.option("--by", help="Who edits.")
+@dry_option
+@force_option
+@who_options
 @click.pass_context
 def edit(
-    ctx: click.Context, name: str, id: str, input_: str | None, output: str | None,
-    label: str | None, status: str | None, by: str | None,
+    ctx: click.Context, /, name: str, id: str | None, where: tuple[str, ...], input_: str | None,
+    output: str | None, label: str | None, status: str | None, dry_run: bool, **how: Any,
 ) -> None:  # fmt: skip
-    """Change the example ID of store NAME; without options, in $EDITOR.
+    """Change the example ID of store NAME, in $EDITOR or by options; or all that --where says.
 
     \b
+    promptlib store edit banking77 f218b70e7f4ee1a1
     promptlib store edit banking77 f218b70e7f4ee1a1 --output card_swallowed
-    promptlib store edit banking77 f218b70e7f4ee1a1 --status rejected
+    promptlib store edit banking77 --where label=card_lost --label lost_card --dry-run
     """
-    opened = open_project(ctx).store(name)
-    before = opened.get(id)
+    from promptlib.store.planning import Edit
+
     options = {"input": input_, "output": output, "label": label, "status": status}
     given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
     if "label" in given:
         given["label"] = given["label"] or None
+    if where and not given:
+        raise click.UsageError("with --where, give --input, --output, --label or --status")
     if not given and not sys.stdin.isatty() and "EDITOR" not in os.environ:
         raise click.UsageError("give --input, --output, --label or --status: there is no terminal")
-    after = replace(before, **given) if given else _edited(before)
-    revision = opened.revision
-    if opened.update(after, by=by) == revision:
-        say("nothing to change")
-    else:
-        say(f"changed {id} in {name}, revision {revision + 1}")
+    opened = open_project(ctx).store(name)
+    chosen = chosen_rows(opened, (id,) if id is not None else (), where)
+    edits = [Edit(row, changed(row, given) if given else _edited(row)) for row in chosen]
+    apply_edits(opened, edits, dry_run=dry_run, **how)
 
 
 @click.command()
 @click.argument("name")
-@click.argument("ids", nargs=-1, required=True)
-@click.option("--by", help="Who removes them.")
+@click.argument("ids", nargs=-1)
+@where_option
+@dry_option
+@who_options
 @click.pass_context
-def rm(ctx: click.Context, name: str, ids: tuple[str, ...], by: str | None) -> None:
-    """Take the examples IDS out of store NAME. The change log keeps them.
+def rm(
+    ctx: click.Context, /, name: str, ids: tuple[str, ...], where: tuple[str, ...], dry_run: bool,
+    **how: Any,
+) -> None:  # fmt: skip
+    """Take the examples IDS, or all that --where says, out of store NAME. The log keeps them.
 
     \b
     promptlib store rm banking77 f218b70e7f4ee1a1
+    promptlib store rm banking77 --where source=scraped --why "no licence"
     """
-    revision = open_project(ctx).store(name).delete(*ids, by=by)
-    say(f"removed {counted(len(set(ids)), 'example')} from {name}, revision {revision}")
+    from promptlib.store.planning import Edit
+
+    opened = open_project(ctx).store(name)
+    edits = [Edit(row, None) for row in chosen_rows(opened, ids, where)]
+    apply_edits(opened, edits, reason="delete", dry_run=dry_run, **how)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("ids", nargs=-1)
+@where_option
+@dry_option
+@who_options
+@click.pass_context
+def approve(ctx: click.Context, /, name: str, ids: tuple[str, ...], **how: Any) -> None:
+    """Let prompts show the examples IDS of store NAME, or all that --where says.
+
+    \b
+    promptlib store approve tickets 3f2a9c0d1e4b5a67
+    promptlib store approve tickets --where status=draft --where source=bootstrap
+    """
+    _decide(ctx, name, ids, "approved", **how)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("ids", nargs=-1)
+@where_option
+@dry_option
+@who_options
+@click.pass_context
+def reject(ctx: click.Context, /, name: str, ids: tuple[str, ...], **how: Any) -> None:
+    """Keep the examples IDS of store NAME, or all that --where says, out of prompts for good.
+
+    They stay in the store, so that importing their source again doesn't bring them back.
+
+    \b
+    promptlib store reject tickets 3f2a9c0d1e4b5a67 --why "wrong language"
+    """
+    _decide(ctx, name, ids, "rejected", **how)
+
+
+def _decide(
+    ctx: click.Context, /, name: str, ids: tuple[str, ...], status: str, where: tuple[str, ...],
+    **how: Any,
+) -> None:  # fmt: skip
+    from promptlib.store.planning import Edit
+
+    opened = open_project(ctx).store(name)
+    rows = chosen_rows(opened, ids, where)
+    edits = [Edit(row, changed(row, {"status": status})) for row in rows if row.status != status]
+    apply_edits(opened, edits, reason=status, **how)
 
 
 def _edited(example: Example) -> Example:

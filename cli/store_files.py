@@ -11,6 +11,7 @@ import click
 
 from .output import json_option, open_project, print_json, print_table, say
 from .selecting import read_pair
+from .store_history import at_option
 
 if TYPE_CHECKING:
     from promptlib.project import Project
@@ -147,10 +148,12 @@ def sync(ctx: click.Context, name: str, check: bool, as_json: bool) -> None:
     "--format", "format", type=FORMATS, help="By default what FILE's name says, or JSONL."
 )
 @click.option("--where", multiple=True, metavar="FIELD=VALUE", help="Write rows that meet this.")
+@at_option
 @click.pass_context
 def export(
-    ctx: click.Context, name: str, file: Path, format: str | None, where: tuple[str, ...]
-) -> None:
+    ctx: click.Context, name: str, file: Path, format: str | None, where: tuple[str, ...],
+    at: int | None,
+) -> None:  # fmt: skip
     """Write store NAME to FILE, or to stdout: sorted by id, for small diffs.
 
     FILE's name says how: .jsonl, .csv, .tsv or .parquet, and .gz after it. Tables hold texts: what
@@ -164,7 +167,7 @@ def export(
 
     opened = open_project(ctx).store(name)
     chosen: Any = format or format_of(file)
-    rows = (row.example for row in opened.rows(where=where))
+    rows = (row.example for row in opened.rows(where=where, at=at))
     if str(file) == "-":
         write_examples(rows, sys.stdout.buffer, chosen)
         return

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from promptlib.advice.profile import Profile as Profile
     from promptlib.advice.session import Advice as Advice
     from promptlib.advice.session import advise as advise
+    from promptlib.asof import project_at as project_at
     from promptlib.budget.fit import fit_examples as fit_examples
     from promptlib.budget.tokens import TokenCounter as TokenCounter
     from promptlib.embedding.embedder import Embedder as Embedder
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from promptlib.errors import BudgetError as BudgetError
     from promptlib.errors import BundleError as BundleError
     from promptlib.errors import ConfigError as ConfigError
+    from promptlib.errors import ConflictError as ConflictError
     from promptlib.errors import EmbedderError as EmbedderError
     from promptlib.errors import EncodingError as EncodingError
     from promptlib.errors import ExampleError as ExampleError
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from promptlib.running import run_prompt as run_prompt
     from promptlib.selection.pool import Pool as Pool
     from promptlib.selection.strategies import select_examples as select_examples
+    from promptlib.store.planning import Edit as Edit
     from promptlib.store.store import ExampleStore as ExampleStore
     from promptlib.templating.registry import TemplateRegistry as TemplateRegistry
     from promptlib.templating.template import Template as Template
@@ -77,7 +80,8 @@ if TYPE_CHECKING:
     open = open_project
 
 _ERRORS = (
-    "BadExamplesError", "BudgetError", "BundleError", "ConfigError", "EmbedderError",
+    "BadExamplesError", "BudgetError", "BundleError", "ConfigError", "ConflictError",
+    "EmbedderError",
     "EncodingError", "ExampleError", "ExampleNotFoundError", "ExportError", "InputsError",
     "MissingDependencyError", "ModelError", "ModelNotFoundError", "PromptlibError", "ProviderError",
     "ReadOnlyError", "ReplayError", "SpendingError", "StaleIndexError", "StoreError",
@@ -87,6 +91,7 @@ _ERRORS = (
 
 _HOMES = {
     "Limits": "experiment.asking",
+    "project_at": "asof",
     "bootstrap_examples": "experiment.bootstrapping",
     "examine": "experiment.examining",
     "Experiment": "experiment.results",
@@ -101,6 +106,7 @@ _HOMES = {
     "Embedder": "embedding.embedder",
     "Example": "example",
     "ExampleIndex": "index.vector",
+    "Edit": "store.planning",
     "ExampleStore": "store.store",
     "ExportOptions": "finetune.export",
     "Hit": "retrieval",

@@ -43,7 +43,7 @@ class ProjectStores(ForkAware):
             database = Database(url, root=root)
         self.database = database
         self.index_folder = index_folder or root / ".promptlib" / "index"
-        self._progress = progress
+        self.progress = progress
         self._starter_files: dict[str, tuple[str, str]] = {}
         self._unchanged: dict[str, tuple[int | None, ...]] = {}
         self._indexes: dict[str, ExampleIndex] = {}
@@ -129,7 +129,7 @@ class ProjectStores(ForkAware):
 
     def reporting(self, what: str) -> Progress | None:
         """Make the progress callback for one long work; None where nobody listens."""
-        report = self._progress
+        report = self.progress
         return None if report is None else lambda done, total: report(what, done, total)
 
     def close(self) -> None:

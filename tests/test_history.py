@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptlib.asof import project_at
 from promptlib.embedding.embedder import HashingEmbedder
 from promptlib.errors import ConflictError, ExampleNotFoundError, StoreError
 from promptlib.example import Example
+from promptlib.project import Project
 from promptlib.store.database import Database
 from promptlib.store.planning import Edit, Planned
 from promptlib.store.settings import StoreSettings
@@ -165,3 +167,26 @@ def test_a_row_is_shown_as_it_was(store: ExampleStore) -> None:
     assert store.get("a", at=1).output == "x" and store.get("a", at=2).output == "y"
     with pytest.raises(ExampleNotFoundError, match="had no 'a' at revision 0"):
         store.get("a", at=0)
+
+
+def test_a_prompt_is_built_from_the_store_as_it_was(project: Project) -> None:
+    asked = ("tickets/route", "my card is gone")
+    project.store("tickets")
+    first = project.build(*asked)
+    shown = [example.id for example in first.examples]
+    store = project.store("tickets")
+    revision = store.revision
+    store.delete(*shown)
+    store.add(Example("my card is gone", "elsewhere"))
+    now = project.build(*asked)
+    with project_at(project, "tickets", revision) as past:
+        then = past.build(*asked)
+        assert past.store("tickets").revision == revision
+    assert then.text == first.text and then.manifest() == first.manifest() != now.manifest()
+    assert project.replay(then.manifest()).text == first.text
+    assert project.store("tickets").revision == revision + 2 and project.build(*asked) == now
+    with (
+        pytest.raises(StoreError, match="there is no revision 99"),
+        project_at(project, "tickets", 99),
+    ):
+        pass

@@ -51,6 +51,7 @@ class LoggedChange:
     at: str
     by: str
     reason: str
+    note: str
     id: str
     before: str | None
     after: str | None
@@ -88,7 +89,7 @@ def read_log(connection: Connection, store: int, id: str | None) -> list[LoggedC
     query = (
         select(
             changes.c.revision, revisions.c.at, revisions.c.by, revisions.c.reason,
-            changes.c.example, changes.c.before, changes.c.after,
+            revisions.c.note, changes.c.example, changes.c.before, changes.c.after,
         )
         .join(revisions, of_revision)
         .where(changes.c.store == store)
