@@ -11,6 +11,7 @@ from .output import json_option, open_project, print_json, print_table, say
 from .store_edit import add, approve, edit, reject, rm
 from .store_files import export, import_, sync
 from .store_history import at_option, diff, log, print_history, undo
+from .store_labels import annotators, labels
 
 
 @click.group()
@@ -181,6 +182,6 @@ def stats(ctx: click.Context, name: str, k: int, as_json: bool) -> None:
 
 
 for command in (
-    add, edit, rm, approve, reject, export, import_, sync, log, undo, diff,
+    add, edit, rm, approve, reject, export, import_, sync, log, undo, diff, labels, annotators,
 ):  # fmt: skip
     store.add_command(command)

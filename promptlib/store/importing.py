@@ -216,6 +216,7 @@ def _decided(
         measured = {
             "tuned": given.tuned or settings.tuned,
             "tuned_for": settings.tuned_for | given.tuned_for,
+            "label_definitions": settings.label_definitions | given.label_definitions,
         }
         decided = given.model_copy(update={"label": said, **measured})
     if label is not None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, NonNegativeInt, ValidationError
 
-from promptlib.errors import ConfigError, StoreError
+from promptlib.errors import ConfigError, ExampleError, StoreError
 from promptlib.example import Example, Recipe
 from promptlib.validation import Strict, problem_text
 
@@ -115,6 +116,29 @@ class StoreSettings(Strict):
         for part in path if first == "output" else ():
             value = value.get(part) if isinstance(value, Mapping) else None
         return value if isinstance(value, str) else None
+
+    def with_label(self, example: Example, label: str) -> Example:
+        """Give an example another label, where `label_of` finds it; an output that is its text too.
+
+        Raises ExampleError for a row that can't have one there.
+        """
+        old = self.label_of(example)
+        if example.label is not None or not self.label:
+            same = old is not None and example.output == old
+            return replace(example, label=label, output=label if same else example.output)
+        first, *path = self.label.split(".")
+        if first == "output":
+            return replace(example, output=_with(example.output, path, label))
+        return replace(example, metadata={**example.metadata, self.label: label})
+
+
+def _with(value: Any, path: Sequence[str], label: str) -> Any:
+    """Put a label at the end of a path into an output."""
+    if not path:
+        return label
+    if not isinstance(value, Mapping):
+        raise ExampleError(f"its output has no {path[0]!r} to hold a label")
+    return {**value, path[0]: _with(value.get(path[0], {}), path[1:], label)}
 
 
 def check_name(name: str) -> None:
