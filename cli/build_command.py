@@ -15,6 +15,7 @@ from .output import (
     print_json,
     print_table,
     say,
+    write_text,
 )
 from .prompting import prompt_options, what_is_prompted
 from .store_history import at_option
@@ -79,7 +80,8 @@ def build(
         store = named_store(loaded, options)
         prompt = _built_at(project, template, store, at, asked | options)
     if manifest is not None:
-        _write_json(manifest, prompt.manifest(inputs=not private))
+        facts = prompt.manifest(inputs=not private)
+        write_text(manifest, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
         if loaded.version is None:
             say(f"{template} is a working file: replay needs it as it is, or published")
     if as_json:
@@ -109,13 +111,6 @@ def formatted(prompt: Sendable, form: str) -> str:
         return prompt.text
     made = prompt.messages if form == "messages" else prompt.body(form)
     return json.dumps(made, ensure_ascii=False, indent=2)
-
-
-def _write_json(file: str, value: Any) -> None:
-    from promptlib.files.writing import replacing
-
-    with replacing(file) as out:
-        out.write((json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode())
 
 
 COLUMNS = {

@@ -88,6 +88,14 @@ def check_writable(file: str) -> None:
         raise click.ClickException(f"can't write {file}: no such folder, or it is one")
 
 
+def write_text(file: str, text: str) -> None:
+    """Write a UTF-8 file, whole or not at all."""
+    from promptlib.files.writing import replacing
+
+    with replacing(Path(file)) as out:
+        out.write(text.encode())
+
+
 def read_text(file: str) -> str:
     """Read a UTF-8 file, or stdin for "-"; says in one line why it can't."""
     try:
@@ -179,7 +187,10 @@ def _unit(what: str) -> str:
     """Say what is counted while something is going on."""
     if what.startswith("asking"):
         return "call"
-    return "row" if what.startswith(("importing", "embedding", "rendering")) else "query"
+    if what.startswith("looking for"):
+        return "check"
+    rows = ("importing", "embedding", "rendering", "comparing")
+    return "row" if what.startswith(rows) else "query"
 
 
 def _bar() -> Any:

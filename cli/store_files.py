@@ -47,6 +47,7 @@ _WORDS = {"kept": "left as edited here", "conflicts": "in conflict"}
 @click.option("--mirror", is_flag=True, help="Remove rows that came from a file and aren't in it.")
 @click.option("--restore", is_flag=True, help="Let the file win over edits and deletions here.")
 @click.option("--update", is_flag=True, help="Take the rows as edits of those with their ids.")
+@click.option("--force", is_flag=True, help="With --update: also rows changed since FILE was made.")
 @click.option("--tune", is_flag=True, help="Then measure on a sample which strategy is best.")
 @click.option("--by", help="Who imports.")
 @json_option

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from promptlib.errors import MissingDependencyError
 
 
@@ -89,6 +92,53 @@ def draw_lines(
     return _drawn(draw, title=title, x=x, y=y, form=form)
 
 
+@dataclass(frozen=True)
+class Cloud:
+    """Points of one kind, (n, 2)."""
+
+    name: str
+    places: NDArray[np.float32]
+
+
+def draw_cloud(
+    clouds: Sequence[Cloud], marked: NDArray[np.float32], *, title: str, form: str
+) -> bytes:
+    """Draw points of several kinds, the first of them pale, and rings around those marked.
+
+    Points are drawn as an image inside an SVG: ten thousand of them stay small.
+    """
+
+    def draw(axes: Any) -> None:
+        for number, cloud in enumerate(clouds):
+            if len(cloud.places):
+                colour = "#cccccc" if not number else None
+                axes.scatter(*cloud.places.T, s=5, label=cloud.name, color=colour, linewidths=0,
+                             rasterized=True)  # fmt: skip
+        if len(marked):
+            axes.scatter(*marked.T, s=22, facecolors="none", edgecolors="#c00000", linewidths=0.5,
+                         label="with a finding", rasterized=True)  # fmt: skip
+        axes.set(xticks=[], yticks=[])
+
+    return _drawn(draw, title=title, x="", y="", form=form)
+
+
+def draw_bars(
+    names: Sequence[str], values: Sequence[float], *, title: str, y: str, form: str, x: str = ""
+) -> bytes:
+    """Draw a bar for each name; raises MissingDependencyError without matplotlib."""
+
+    def draw(axes: Any) -> None:
+        axes.bar(range(len(names)), values)
+        axes.set_xticks(range(len(names)), [_shortened(name) for name in names], rotation=90,
+                        fontsize=7, parse_math=False)  # fmt: skip
+
+    return _drawn(draw, title=title, x=x, y=y, form=form)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 30 else f"{name[:29]}…"
+
+
 def _drawn(draw: Callable[[Any], None], *, title: str, x: str, y: str, form: str) -> bytes:
     check_pictures()
     from matplotlib import rc_context
@@ -101,7 +151,8 @@ def _drawn(draw: Callable[[Any], None], *, title: str, x: str, y: str, form: str
         axes.set(xlabel=x, ylabel=y)
         axes.set_title(title, parse_math=False)
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
         out = io.BytesIO()
         # Without a date, so that the same figures give the same file.
         metadata = {"Date": None} if form == "svg" else {}

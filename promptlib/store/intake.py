@@ -42,6 +42,8 @@ class ImportOptions(TypedDict, total=False):
     """Write the bad rows, with reasons, to this file."""
     update: bool
     """Take the rows as edits: what they say replaces that of the rows with their ids."""
+    force: bool
+    """With `update`: also rows that were changed after the revision which the file names."""
     restore: bool
     """Let the file win over edits and deletions made here."""
     mirror: bool
@@ -79,7 +81,10 @@ def import_file(
             if prepare is not None:
                 prepare()
             edits = read_edits(source, rename or {})
-            report = update_examples(store, edits, skip_bad=skip_bad, dry_run=dry_run, by=by)
+            report = update_examples(
+                store, edits, skip_bad=skip_bad, dry_run=dry_run, by=by,
+                force=options.get("force", False),
+            )  # fmt: skip
             if bad_file is not None and report.problems and not dry_run:
                 _save_bad_rows(source, report.problems, bad_file)
             return report

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, func, select
 
 from promptlib.errors import ConflictError
 from promptlib.example import Example
+from promptlib.store.database import batched
 from promptlib.store.reports import StoreState
 from promptlib.store.rows import Change, StoredRow, row_of, rows_by_id
 from promptlib.store.settings import StoreSettings
@@ -58,24 +59,20 @@ def plan_edits(
 
 
 def latest_changes(
-    connection: Connection, state: StoreState, ids: Sequence[str]
+    connection: Connection, state: StoreState, ids: Iterable[str]
 ) -> list[tuple[str, int, str, str]]:
     """Say who has last changed rows: (id, revision, by, at)."""
-    newest = (
-        select(func.max(changes.c.key))
-        .where(changes.c.store == state.key, changes.c.example.in_(ids[:500]))
-        .group_by(changes.c.example)
-    )
     of_revision = (revisions.c.store == changes.c.store) & (
         revisions.c.number == changes.c.revision
     )
-    query = (
-        select(changes.c.example, changes.c.revision, revisions.c.by, revisions.c.at)
-        .join(revisions, of_revision)
-        .where(changes.c.key.in_(newest))
-        .order_by(changes.c.key)
-    )
-    return [tuple(row) for row in connection.execute(query)]
+    facts = (changes.c.example, changes.c.revision, revisions.c.by, revisions.c.at)
+    found: list[tuple[str, int, str, str]] = []
+    for part in batched(ids):
+        mine = (changes.c.store == state.key, changes.c.example.in_(part))
+        newest = select(func.max(changes.c.key)).where(*mine).group_by(changes.c.example)
+        query = select(*facts).join(revisions, of_revision).where(changes.c.key.in_(newest))
+        found += [row._tuple() for row in connection.execute(query.order_by(changes.c.key))]
+    return found
 
 
 def told(latest: Sequence[tuple[str, int, str, str]], most: int = 10) -> str:

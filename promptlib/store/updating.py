@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from promptlib.files.raw import RawRow, raw_rows
 from promptlib.files.reading import renamed
 from promptlib.files.source import Source
 from promptlib.store.importing import SAMPLE, ImportReport
+from promptlib.store.planning import latest_changes
 from promptlib.store.reports import StoreState
 from promptlib.store.rows import Change, RevisionWriter, row_of, rows_by_id
 from promptlib.text import kind_of
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from promptlib.store.store import ExampleStore
 
 Problem = tuple[int, str]
+
+NOTE_PREFIX = "audit:"
+"""Columns so called say something of a row and aren't part of it."""
+
+REVISION_COLUMN = f"{NOTE_PREFIX}revision"
+"""The store's revision when the row was read: what was changed since isn't written over."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +68,16 @@ def read_edits(source: Source, rename: Mapping[str, str]) -> Edits:
 
 
 def update_examples(
-    store: ExampleStore, edits: Edits, *, skip_bad: bool, dry_run: bool, by: str | None
-) -> ImportReport:
+    store: ExampleStore, edits: Edits, *, skip_bad: bool, dry_run: bool, by: str | None,
+    force: bool = False,
+) -> ImportReport:  # fmt: skip
     """Apply edits in one transaction; raises BadExamplesError if rows are bad, unless `skip_bad`.
 
-    What is edited here meanwhile is kept, field by field, where the file says nothing of it.
+    What is edited here meanwhile is kept, field by field, where the file says nothing of it. A row
+    that was changed after the revision which the file names for it is bad, unless `force`.
     """
     with store.database.read() as connection:
-        planned = _plan(connection, store.state(connection), edits)
+        planned = _plan(connection, store.state(connection), edits, force)
     problems = (*edits.problems, *planned.problems)
     if problems and not skip_bad:
         hint = f"bad rows: {len(problems):,}; nothing was changed"
@@ -78,7 +87,7 @@ def update_examples(
         store.embed(after.example for _, after in planned.changes)
         with store.database.write() as connection:
             state = store.state(connection)
-            planned = _plan(connection, state, edits)
+            planned = _plan(connection, state, edits, force)
             writer = RevisionWriter(connection, state.key, reason="edit", by=by)
             writer.put(planned.changes)
             revision = writer.revision or state.revision
@@ -96,6 +105,11 @@ def _fields(source: Source, raw: RawRow, rename: Mapping[str, str]) -> dict[str,
     if raw.problem is not None:
         raise ExampleError(raw.problem)
     fields = renamed(raw.fields, rename, as_text=source.format in ("csv", "tsv"))
+    fields = {
+        name: value
+        for name, value in fields.items()
+        if not name.startswith(NOTE_PREFIX) or name == REVISION_COLUMN
+    }
     if not isinstance(fields.get("id"), str):
         raise ExampleError("id is missing: an update needs to know which row it is for")
     return fields
@@ -111,9 +125,10 @@ def _like(cell: Any, stored: Any) -> Any:
         raise ExampleError(f"a cell must be JSON, as {kind_of(stored)} stands there") from None
 
 
-def _plan(connection: Connection, state: StoreState, edits: Edits) -> _Planned:
+def _plan(connection: Connection, state: StoreState, edits: Edits, force: bool) -> _Planned:
     rows, as_text = edits.rows, edits.source.format in ("csv", "tsv")
     existing = rows_by_id(connection, state.key, (fields["id"] for _, fields in rows))
+    since = {} if force else _changed_since(connection, state, rows)
     planned = _Planned([], 0, [])
     unchanged = 0
     for line, fields in rows:
@@ -121,8 +136,11 @@ def _plan(connection: Connection, state: StoreState, edits: Edits) -> _Planned:
         try:
             if before is None or before.deleted:
                 raise ExampleError(f"there is no example {fields['id']!r} in the store")
+            fields = {name: fields[name] for name in fields if name != REVISION_COLUMN}
             example = _edited(before.example, fields, as_text=as_text)
             after = row_of(example, state.settings, source_hash=before.source_hash)
+            if after != before and before.id in since:
+                raise ExampleError(since[before.id])
         except ExampleError as error:
             planned.problems.append((line, str(error)))
             continue
@@ -131,6 +149,22 @@ def _plan(connection: Connection, state: StoreState, edits: Edits) -> _Planned:
         else:
             planned.changes.append((before, after))
     return _Planned(planned.changes, unchanged, planned.problems)
+
+
+def _changed_since(
+    connection: Connection, state: StoreState, rows: Sequence[tuple[int, Mapping[str, Any]]]
+) -> dict[str, str]:
+    """Say of rows by whom they were changed after the revision at which they were read."""
+    read = {}
+    for _, fields in rows:
+        text = str(fields.get(REVISION_COLUMN, ""))
+        if text.isdecimal():
+            read[fields["id"]] = int(text)
+    return {
+        id: f"changed at revision {number} by {by}, after {read[id]}: look again, or --force"
+        for id, number, by, _ in latest_changes(connection, state, read)
+        if number > read[id]
+    }
 
 
 def _edited(example: Example, fields: Mapping[str, Any], *, as_text: bool) -> Example:

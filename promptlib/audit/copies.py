@@ -1,0 +1,173 @@
+"""Which texts are near copies of each other: by meaning, or letter by letter. Pure.
+
+A rule of both: an embedding takes a typing error for another word, and an edit distance takes
+another way of saying it for another thing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptlib.embedding.embedder import Progress, Vectors
+from promptlib.errors import MissingDependencyError
+
+Codes = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+NEIGHBOURS = 16
+LETTERS = 0.9
+"""Share of letters that stand in the same order, from which two texts are near copies."""
+TRIGRAM_DIM = 256
+"""Columns that the trigrams of a text are hashed to: only candidates are sought there."""
+BLOCK = 2_000
+LONGEST = 2_000
+"""Characters of a text that are compared letter by letter."""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest others of each of n texts, the nearest first."""
+
+    places: Codes
+    """(n, k); -1 where there are fewer."""
+    cosine: Floats
+    """(n, k)."""
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Pairs of near copies."""
+
+    pairs: Codes
+    """Places of two texts, the first the smaller: (pairs, 2)."""
+    cosine: Floats
+    letters: Floats
+    """Share of letters in common, from 0 to 1."""
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def groups(self, count: int) -> Codes:
+        """Number the groups of texts that are linked by pairs, (count,)."""
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import connected_components
+
+        ones = np.ones(len(self.pairs), np.int8)
+        links = coo_matrix((ones, (self.pairs[:, 0], self.pairs[:, 1])), shape=(count, count))
+        found: Codes = connected_components(links, directed=False)[1].astype(np.int64)
+        return found
+
+
+def find_neighbours(
+    vectors: Vectors, k: int = NEIGHBOURS, progress: Progress | None = None
+) -> Neighbours:
+    """Find the k nearest others of each row of unit vectors, exactly, by FAISS."""
+    import faiss
+
+    count = len(vectors)
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    wanted = min(k + 1, count)
+    places = np.full((count, k), -1, np.int64)
+    cosine = np.full((count, k), -1, np.float32)
+    faiss.omp_set_num_threads(os.cpu_count() or 1)  # of this thread; searches of one query set it
+    for start in range(0, count, BLOCK):
+        block = slice(start, start + BLOCK)
+        found, near = index.search(vectors[block], wanted)
+        own = near == np.arange(start, start + len(near))[:, None]
+        own[~own.any(axis=1), -1] = True  # among many equals it may not find itself
+        places[block, : wanted - 1] = near[~own].reshape(len(near), -1)
+        cosine[block, : wanted - 1] = found[~own].reshape(len(near), -1)
+        if progress is not None:
+            progress(min(start + BLOCK, count), count)
+    return Neighbours(places, cosine)
+
+
+def find_twins(
+    neighbours: Neighbours, texts: Sequence[str], vectors: Vectors, near: float
+) -> Twins:
+    """Find the pairs of texts whose cosine is at least `near`, or whose letters are.
+
+    `texts` are normalised. Where all neighbours of a text are so near, more are looked for.
+    """
+    meant = _pairs(_near_pairs(neighbours, vectors, near))
+    candidates = find_neighbours(_trigrams(texts)) if len(texts) > 1 else neighbours
+    spelt = _pairs(np.argwhere(candidates.cosine > 0.5), candidates.places)
+    pairs = np.unique(np.concatenate([meant, spelt]), axis=0)
+    letters = _letters(pairs, texts)
+    cosine = np.einsum("nd,nd->n", vectors[pairs[:, 0]], vectors[pairs[:, 1]])
+    kept = (cosine >= near) | (letters >= LETTERS)
+    return Twins(pairs[kept], cosine[kept].astype(np.float32), letters[kept])
+
+
+def stars(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
+    """Group near copies around survivors: (survivor, those directly near it), each in one group.
+
+    Nothing is given up for a row that it isn't itself near to: chains of copies aren't one group.
+    """
+    near: dict[int, set[int]] = {}
+    for one, other in pairs:
+        near.setdefault(one, set()).add(other)
+        near.setdefault(other, set()).add(one)
+    taken: set[int] = set()
+    for centre in sorted(near, key=lambda row: (-len(near[row]), row)):
+        if centre in taken:
+            continue
+        if members := sorted(near[centre] - taken):
+            taken |= {centre, *members}
+            yield centre, members
+
+
+def _near_pairs(neighbours: Neighbours, vectors: Vectors, near: float) -> Codes:
+    rows, columns = np.nonzero(neighbours.cosine >= near)
+    found = [np.stack([rows, neighbours.places[rows, columns]], axis=1)]
+    full = np.flatnonzero(neighbours.cosine[:, -1] >= near)
+    for start in range(0, len(full), BLOCK):
+        part = full[start : start + BLOCK]
+        at, others = np.nonzero(vectors[part] @ vectors.T >= near)
+        found.append(np.stack([part[at], others], axis=1))
+    return np.concatenate(found)
+
+
+def _pairs(found: Codes, places: Codes | None = None) -> Codes:
+    """Give pairs with the smaller place first, each once and none with itself."""
+    if places is not None:
+        found = np.stack([found[:, 0], places[found[:, 0], found[:, 1]]], axis=1)
+    found = np.sort(found.astype(np.int64), axis=1)
+    kept: Codes = np.unique(found[(found[:, 0] != found[:, 1]) & (found[:, 0] >= 0)], axis=0)
+    return kept.reshape(-1, 2)
+
+
+def _trigrams(texts: Sequence[str]) -> Floats:
+    """Hash the trigrams of each text: cosines are near those of the bags themselves."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    hashing = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 3), n_features=TRIGRAM_DIM)
+    made: Floats = np.empty((len(texts), TRIGRAM_DIM), np.float32)
+    for start in range(0, len(texts), BLOCK):
+        part = [text[:LONGEST] for text in texts[start : start + BLOCK]]
+        made[start : start + BLOCK] = hashing.transform(part).toarray()
+    return made
+
+
+def _letters(pairs: Codes, texts: Sequence[str]) -> Floats:
+    """Say which share of letters two texts have in common, their words in order or sorted."""
+    try:
+        from rapidfuzz import fuzz
+    except ImportError:
+        raise MissingDependencyError("near copies", "audit") from None
+    made = np.empty(len(pairs), np.float32)
+    least = 100 * LETTERS
+    for at, (one, other) in enumerate(pairs.tolist()):
+        first, second = texts[one][:LONGEST], texts[other][:LONGEST]
+        made[at] = max(
+            fuzz.ratio(first, second, score_cutoff=least),
+            fuzz.token_sort_ratio(first, second, score_cutoff=least),
+        )
+    shares: Floats = made / np.float32(100)
+    return shares
