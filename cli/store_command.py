@@ -9,7 +9,7 @@ import click
 
 from .output import json_option, open_project, print_json, print_table, say
 from .store_audit import audit, dedupe, fix
-from .store_edit import add, approve, edit, reject, rm
+from .store_edit import add, approve, edit, purge, reject, rm
 from .store_files import export, import_, sync
 from .store_history import at_option, diff, log, print_history, undo
 from .store_labels import annotators, labels
@@ -183,7 +183,7 @@ def stats(ctx: click.Context, name: str, k: int, as_json: bool) -> None:
 
 
 for command in (
-    add, edit, rm, approve, reject, export, import_, sync, log, undo, diff, labels, annotators, audit,
-    fix, dedupe,
+    add, edit, rm, approve, reject, purge, export, import_, sync, log, undo, diff, labels,
+    annotators, audit, fix, dedupe,
 ):  # fmt: skip
     store.add_command(command)

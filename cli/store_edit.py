@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import open_project, parse_json, read_text, say
+from .output import counted, open_project, parse_json, read_text, say
 from .store_change import (
     apply_edits,
     changed,
@@ -157,6 +157,54 @@ def reject(ctx: click.Context, /, name: str, ids: tuple[str, ...], **how: Any) -
     promptlib store reject tickets 3f2a9c0d1e4b5a67 --why "wrong language"
     """
     _decide(ctx, name, ids, "rejected", **how)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("ids", nargs=-1)
+@where_option
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@who_options
+@click.pass_context
+def purge(
+    ctx: click.Context, /, name: str, ids: tuple[str, ...], where: tuple[str, ...], yes: bool,
+    **how: Any,
+) -> None:  # fmt: skip
+    """Destroy the examples IDS of store NAME, or all that --where says, with their history.
+
+    For privacy requests and leaked secrets: rows leave the database, its log, the index, kept
+    answers, and the static examples of published templates. Nothing brings them back but their
+    source. That it happened, when and by whom stays in the log; rm only takes rows out of use.
+
+    \b
+    promptlib store purge tickets 3f2a9c0d1e4b5a67 --why "request 2026-114"
+    promptlib store purge tickets --where customer=4711 --yes
+    """
+    from promptlib.purge import purge as destroy
+
+    project = open_project(ctx)
+    opened = project.store(name)
+    if bool(ids) == bool(where):
+        raise click.UsageError("name rows: either by ID, or with --where FIELD=VALUE")
+    chosen = list(dict.fromkeys(ids)) or [row.id for row in opened.rows(where=where)]
+    if not chosen:
+        say("no row meets this: nothing to destroy")
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("there is no terminal to ask at: give --yes")
+        what = counted(len(chosen), "row")
+        click.confirm(f"Destroy {what} of {name}, with all history?", abort=True, err=True)
+    purged = destroy(project, name, chosen, **how)
+    done = purged.done
+    say(f"destroyed {counted(len(done.ids), 'row')} of {name}, revision {done.revision}")
+    for count, noun in ((done.answers, "kept answer"), (done.outcomes, "outcome")):
+        if count:
+            say(f"and {counted(count, noun)}")
+    for version in done.versions:
+        say(f"{version} showed one of them in every prompt: it doesn't any more")
+    for file in purged.files:
+        say(f"{file} still has them, and the next sync would bring them back: edit it")
 
 
 def _decide(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -126,6 +127,21 @@ class ProjectStores(ForkAware):
                     index = self._opened(self.store(name))
                     self._indexes[name] = index
         return index
+
+    def drop_index(self, name: str) -> None:
+        """Destroy the index of a store; the next search makes it anew."""
+        from filelock import FileLock
+
+        with self._lock:
+            index = self._indexes.pop(name, None)
+            if index is not None:
+                index.close()
+        folder = self.index_folder / name
+        if folder.is_dir():
+            with FileLock(folder / "lock"):
+                for part in folder.iterdir():
+                    if part.name != "lock":
+                        shutil.rmtree(part) if part.is_dir() else part.unlink()
 
     def reporting(self, what: str) -> Progress | None:
         """Make the progress callback for one long work; None where nobody listens."""

@@ -109,6 +109,22 @@ class Database(ForkAware):
             raw.execute("VACUUM")
             raw.execute("PRAGMA journal_mode = DELETE")
 
+    def rewrite(self) -> None:
+        """Write the file anew, so that neither it nor its log has a trace of what was deleted.
+
+        Raises StoreError while another process reads what stands in the log.
+        """
+        with self._errors(), self._connected().connect() as connection:
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            raw.execute("VACUUM")
+            busy, *_ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise StoreError(
+                f"the log beside {self.path} can't be emptied: another process still reads it; "
+                "end that and do this again"
+            )
+
     def close(self) -> None:
         """Close all connections."""
         if self._engine is not None:

@@ -71,7 +71,9 @@ def latest_changes(
         mine = (changes.c.store == state.key, changes.c.example.in_(part))
         newest = select(func.max(changes.c.key)).where(*mine).group_by(changes.c.example)
         query = select(*facts).join(revisions, of_revision).where(changes.c.key.in_(newest))
-        found += [row._tuple() for row in connection.execute(query.order_by(changes.c.key))]
+        found += [
+            (id, n, by, at) for id, n, by, at in connection.execute(query.order_by(changes.c.key))
+        ]
     return found
 
 

@@ -152,6 +152,11 @@ class TemplateRegistry:
         self._published_name(reference.name)
         return self.versions.get(reference.name, self.versions.resolve(reference))
 
+    def forget(self) -> None:
+        """Let go of published templates that were read, so that they are read again."""
+        self._published.clear()
+        self._resolved.clear()
+
     def publish(
         self, name: str, message: str = "", *, label: str | None = None, by: str | None = None,
         force: bool = False, refresh: bool = False,
