@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from promptlib.project import Project
     from promptlib.store.importing import ImportReport
 
-FORMATS = click.Choice(["jsonl", "csv", "tsv", "parquet"])
+FORMATS = click.Choice(["jsonl", "json", "csv", "tsv", "parquet"])
+SHAPES = click.Choice(["plain", "openai", "sharegpt", "alpaca", "argilla", "label-studio"])
 
 OUTCOMES = ("added", "updated", "restored", "removed", "unchanged", "kept", "conflicts")
 _WORDS = {"kept": "left as edited here", "conflicts": "in conflict"}
@@ -27,6 +28,7 @@ _WORDS = {"kept": "left as edited here", "conflicts": "in conflict"}
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--format", "format", type=FORMATS, help="What FILE is, if its name doesn't say.")
+@click.option("--as", "shape", type=SHAPES, help="How rows are written, if the first doesn't say.")
 @click.option("--charset", help="Of FILE: cp1252, latin-1, utf-16 ...  [default: utf-8]")
 @click.option(
     "--map", "pairs", multiple=True, metavar="KEY=NAME",
@@ -58,14 +60,17 @@ def import_(
 ) -> None:  # fmt: skip
     """Merge FILE into store NAME, which is made if need be; "-" reads stdin.
 
-    FILE is JSONL, CSV, TSV or Parquet, compressed with gzip or not. Rows have `input` and `output`,
-    and may have `label`, `id`, `status` and `metadata`; other keys become metadata. Importing a
-    file twice changes nothing, and a row that was edited, rejected or deleted here stays so.
+    FILE is JSONL, JSON, CSV, TSV or Parquet, compressed with gzip or not, or the folder of a
+    Hugging Face dataset. Rows have `input` and `output`, and may have `label`, `id`, `status` and
+    `metadata`; other keys become metadata. Rows as OpenAI, ShareGPT, Alpaca, Argilla and Label
+    Studio write them are known by their first. Importing a file twice changes nothing, and a row
+    that was edited, rejected or deleted here stays so.
 
     \b
     promptlib store import tickets tickets.jsonl
     promptlib store import tickets export.csv --map input=text --map output=category --dry-run
     promptlib store import turns sgd.jsonl.gz --where speaker=user --limit 1000
+    promptlib store import tickets label-studio-export.json
     promptlib store import tickets corrected.csv --update
     """
     from promptlib.errors import BadExamplesError
@@ -148,12 +153,13 @@ def sync(ctx: click.Context, name: str, check: bool, as_json: bool) -> None:
 @click.option(
     "--format", "format", type=FORMATS, help="By default what FILE's name says, or JSONL."
 )
+@click.option("--as", "shape", type=SHAPES, help="Write rows as another tool reads them.")
 @click.option("--where", multiple=True, metavar="FIELD=VALUE", help="Write rows that meet this.")
 @at_option
 @click.pass_context
 def export(
-    ctx: click.Context, name: str, file: Path, format: str | None, where: tuple[str, ...],
-    at: int | None,
+    ctx: click.Context, name: str, file: Path, format: str | None, shape: str | None,
+    where: tuple[str, ...], at: int | None,
 ) -> None:  # fmt: skip
     """Write store NAME to FILE, or to stdout: sorted by id, for small diffs.
 
@@ -163,16 +169,19 @@ def export(
     \b
     promptlib store export banking77 banking77.jsonl
     promptlib store export banking77 lost.csv --where label=lost_or_stolen_card
+    promptlib store export banking77 tasks.json --as label-studio --where status=draft
     """
     from promptlib.files.writing import format_of, save_examples, write_examples
 
     opened = open_project(ctx).store(name)
     chosen: Any = format or format_of(file)
+    if shape not in (None, "plain") and chosen not in ("jsonl", "json"):
+        raise click.UsageError(f"--as {shape} is written as JSON or JSONL, not {chosen}")
     rows = (row.example for row in opened.rows(where=where, at=at))
     if str(file) == "-":
-        write_examples(rows, sys.stdout.buffer, chosen)
+        write_examples(rows, sys.stdout.buffer, chosen, shape or "plain")
         return
-    written = save_examples(rows, file, chosen)
+    written = save_examples(rows, file, chosen, shape or "plain")
     say(f"wrote {written:,} examples to {file}")
 
 

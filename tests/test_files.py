@@ -101,17 +101,23 @@ def test_files_that_hold_no_rows(tmp_path: Path, data: bytes, reason: str) -> No
         read(file(tmp_path, data))
 
 
-def test_a_json_array_is_named_as_such(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="a row must be an object, not a list"):
-        read(file(tmp_path, b'[{"input": "a", "output": "b"}]'))
-    with pytest.raises(StoreError, match="it is a JSON array"):
-        read(file(tmp_path, b'[{"input": "a", "output": "b"}]'), skip_bad=True)
+def test_a_json_array_is_read_whatever_the_name(tmp_path: Path) -> None:
+    for name in ("a.json", "a.jsonl", "a"):
+        path = tmp_path / name
+        path.write_bytes(b' [{"input": "a", "output": "b"},\n {"input": "c", "output": "d"}]')
+        assert [e.output for e in read(path)] == ["b", "d"]
+    with pytest.raises(StoreError, match=r"rows.jsonl:2: not JSON: Expecting value at column 1"):
+        read(file(tmp_path, b'[{"input": "a"},\n'))
+    with pytest.raises(BadExamplesError, match="a row must be an object, not a number"):
+        read(file(tmp_path, b'[{"input": "a", "output": "b"}, 3]'))
+    with pytest.raises(StoreError, match="holds no examples"):
+        read(file(tmp_path, b"[]"))
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no file"):
         read(tmp_path / "missing.jsonl")
-    with pytest.raises(StoreError, match=r"can't read .* directory"):
+    with pytest.raises(StoreError, match="is a folder without Arrow or Parquet files"):
         read(tmp_path)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
 from promptlib.errors import ExampleError, MissingDependencyError, StoreError
 from promptlib.example import MAX_EXAMPLE_BYTES
+from promptlib.files.datasets import dataset_batches
+from promptlib.files.shapes import shape_named, shape_of
 from promptlib.files.source import HEAD, Source
 from promptlib.text import kind_of
 
@@ -38,9 +40,29 @@ class RawRow:
 
 def raw_rows(source: Source) -> Iterator[RawRow]:
     """Read the rows of a file one by one; raises StoreError when it can't be read as a whole."""
-    readers = {"jsonl": _jsonl, "csv": _table, "tsv": _table, "parquet": _parquet}
+    readers = {
+        "jsonl": _jsonl, "json": _json, "csv": _table, "tsv": _table, "parquet": _parquet,
+        "dataset": _dataset,
+    }  # fmt: skip
     with source.errors():
-        yield from readers[source.format](source)
+        yield from _shaped(source.shape, readers[source.format](source))
+
+
+def _shaped(named: str, rows: Iterator[RawRow]) -> Iterator[RawRow]:
+    """Read rows as other tools write them; "auto" goes by the first that can be read."""
+    shape = shape_named(named) if named not in ("plain", "auto") else None
+    known = named != "auto"
+    for row in rows:
+        if not known and row.problem is None:
+            shape, known = shape_of(row.fields), True
+        if shape is None or row.problem is not None:
+            yield row
+            continue
+        try:
+            yield replace(row, fields=shape.read(row.fields))
+        except (ExampleError, LookupError, TypeError, AttributeError) as error:
+            why = str(error) if isinstance(error, ExampleError) else "it isn't written so"
+            yield replace(row, fields={}, problem=why, text=json.dumps(row.fields, default=str))
 
 
 def _jsonl(source: Source) -> Iterator[RawRow]:
@@ -55,6 +77,38 @@ def _jsonl(source: Source) -> Iterator[RawRow]:
             except ExampleError as error:
                 text = line if isinstance(line, str) else line.decode(errors="replace")
                 yield RawRow(number, {}, str(error), text.rstrip("\n"))
+
+
+def _json(source: Source) -> Iterator[RawRow]:
+    """Read a JSON array; its items count as lines."""
+    with source.open_text() as text:
+        try:
+            items = json.load(text, object_pairs_hook=_object)
+        except ExampleError as error:
+            raise StoreError(f"{source.name}: {error}") from None
+        except json.JSONDecodeError as error:
+            place = f"{source.name}:{error.lineno}"
+            raise StoreError(f"{place}: not JSON: {error.msg} at column {error.colno}") from None
+        except (RecursionError, ValueError) as error:
+            raise StoreError(f"{source.name}: not JSON that can be read: {error}") from None
+    for number, item in enumerate(items, start=1):
+        if isinstance(item, dict):
+            yield RawRow(number, item, None, "")
+        else:
+            why = f"a row must be an object, not {kind_of(item)}"
+            yield RawRow(number, {}, why, json.dumps(item))
+
+
+def _dataset(source: Source) -> Iterator[RawRow]:
+    number = 0
+    for split, rows in dataset_batches(source.path):
+        for row in rows:
+            number += 1
+            try:
+                fields = {name: _plain(value) for name, value in row.items() if value is not None}
+                yield RawRow(number, fields | ({"split": split} if split else {}), None, "")
+            except ExampleError as error:
+                yield RawRow(number, {}, str(error), repr(row))
 
 
 def _lines(file: Any) -> Iterator[bytes | str]:

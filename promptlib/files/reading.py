@@ -167,9 +167,6 @@ class ExamplesFile:
     def _hint(self) -> str:
         if not self.problems and (self.where or self.limit == 0):
             return " that meet the conditions"
-        with self.source.open() as file:
-            if self.source.format == "jsonl" and file.read(64).lstrip().startswith(b"["):
-                return ": it is a JSON array, and JSONL has one object a line"
         return ""
 
     # -- every pass ------------------------------------------------------------------------------

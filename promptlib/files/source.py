@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import re
 import shutil
 import tempfile
 import zlib
@@ -15,12 +16,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, TextIO, get_args
 
 from promptlib.errors import ConfigError, StoreError
+from promptlib.files.datasets import is_dataset
 
-Format = Literal["jsonl", "csv", "tsv", "parquet"]
+Format = Literal["jsonl", "json", "csv", "tsv", "parquet", "dataset"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 SUFFIXES: dict[str, Format] = {
-    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv",
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv",
     ".tab": "tsv", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
 
@@ -41,6 +43,8 @@ class Source:
     charset: str | None
     name: str
     """What messages call it."""
+    shape: str = "plain"
+    """How rows are written: a name of SHAPES, "plain" for ours, "auto" for what the first says."""
 
     def open(self) -> BinaryIO:
         """Open the file's bytes, unpacked, without a byte order mark."""
@@ -94,8 +98,9 @@ def format_by_name(path: Path) -> Format | None:
 
 @contextmanager
 def open_source(
-    path: Path | str | BinaryIO, *, charset: str | None = None, format: Format | None = None
-) -> Iterator[Source]:
+    path: Path | str | BinaryIO, *, charset: str | None = None, format: Format | None = None,
+    shape: str = "plain",
+) -> Iterator[Source]:  # fmt: skip
     """Find out what a file is; a stream, stdin say, is copied to a temporary file first.
 
     Raises StoreError for a file that can't be read, ConfigError for an unknown charset.
@@ -110,12 +115,18 @@ def open_source(
         with tempfile.NamedTemporaryFile(prefix="promptlib-") as copy:
             shutil.copyfileobj(path, copy)
             copy.flush()
-            yield _source(Path(copy.name), charset, format, "stdin")
+            yield _source(Path(copy.name), charset, format, "stdin", shape)
         return
-    yield _source(Path(path), charset, format, str(path))
+    yield _source(Path(path), charset, format, str(path), shape)
 
 
-def _source(path: Path, charset: str | None, format: Format | None, name: str) -> Source:
+def _source(
+    path: Path, charset: str | None, format: Format | None, name: str, shape: str
+) -> Source:
+    if path.is_dir():
+        if not is_dataset(path):
+            raise StoreError(f"{name} is a folder without Arrow or Parquet files")
+        return Source(path, "dataset", False, charset, name, shape)
     try:
         with path.open("rb") as file:
             compressed = file.read(2) == GZIP
@@ -128,11 +139,14 @@ def _source(path: Path, charset: str | None, format: Format | None, name: str) -
         reason = getattr(error, "strerror", None) or error
         raise StoreError(f"can't read {name}: {reason}") from None
     format = format or (format_by_name(path) if name != "stdin" else None) or _guess(head)
+    if format in ("json", "jsonl"):  # whatever its name says: an array, or an object a line
+        array = re.match(rb"\s*\[\s*[{\]]", head.removeprefix(codecs.BOM_UTF8))
+        format = "json" if array else "jsonl"
     if format == "parquet" and compressed:
         raise StoreError(f"{name} is Parquet in gzip: unpack it with gunzip first")
     if format != "parquet" and charset is None:
         _check_utf8(head, name)
-    return Source(path, format, compressed, charset, name)
+    return Source(path, format, compressed, charset, name, shape)
 
 
 def _guess(head: bytes) -> Format:

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, TextIO
 from promptlib.errors import MissingDependencyError, StoreError, did_you_mean
 from promptlib.example import Example
 from promptlib.files.raw import JSON_FIELD, JSON_STARTS
+from promptlib.files.shapes import shape_named
 from promptlib.files.source import SUFFIXES, Format, format_by_name
 
 COLUMNS = ("id", "input", "output", "label", "status", "metadata")
@@ -34,8 +35,9 @@ def format_of(path: Path | str) -> Format:
 
 
 def save_examples(
-    examples: Iterable[Example], path: Path | str, format: Format | None = None
-) -> int:
+    examples: Iterable[Example], path: Path | str, format: Format | None = None,
+    shape: str = "plain",
+) -> int:  # fmt: skip
     """Write examples to a file, in the order given; returns how many.
 
     The suffix says how: .jsonl, .csv, .tsv or .parquet, and .gz after it. Raises StoreError.
@@ -54,20 +56,26 @@ def save_examples(
     with replacing(path) as file:
         if packed:
             with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as out:
-                write_examples(counted(), out, format)  # type: ignore[arg-type]
+                write_examples(counted(), out, format, shape)  # type: ignore[arg-type]
         else:
-            write_examples(counted(), file, format)
+            write_examples(counted(), file, format, shape)
     return count
 
 
-def write_examples(examples: Iterable[Example], file: BinaryIO, format: Format) -> None:
-    """Write examples to an open file."""
+def write_examples(
+    examples: Iterable[Example], file: BinaryIO, format: Format, shape: str = "plain"
+) -> None:
+    """Write examples to an open file; `shape` is how JSON rows are written (see `shapes`)."""
     if format == "parquet":
         _write_parquet(examples, file)
         return
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     try:
-        WRITERS[format](examples, text)
+        if format in ("json", "jsonl"):
+            write = Example.to_dict if shape == "plain" else shape_named(shape).write
+            _write_json(map(write, examples), text, array=format == "json")
+        else:
+            _write_csv(examples, text, "\t" if format == "tsv" else ",")
         text.flush()
     finally:
         text.detach()
@@ -102,21 +110,22 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
         raise StoreError(f"can't write {path}: {error.strerror or error}") from None
 
 
-def _write_jsonl(examples: Iterable[Example], text: TextIO) -> None:
-    for example in examples:
-        text.write(json.dumps(example.to_dict(), ensure_ascii=False) + "\n")
+def _write_json(rows: Iterable[dict[str, Any]], text: TextIO, *, array: bool) -> None:
+    """Write a row a line; as an array, with what that takes around and between them."""
+    between = "[\n" if array else ""
+    for row in rows:
+        text.write(between + json.dumps(row, ensure_ascii=False) + ("" if array else "\n"))
+        between = ",\n" if array else ""
+    if array:
+        text.write("\n]\n" if between == ",\n" else "[]\n")
 
 
-def _write_csv(examples: Iterable[Example], text: TextIO, delimiter: str = ",") -> None:
+def _write_csv(examples: Iterable[Example], text: TextIO, delimiter: str) -> None:
     writer = csv.writer(text, delimiter=delimiter)  # RFC 4180: what it ends lines with, it quotes
     writer.writerow(COLUMNS)
     for example in examples:
         row = example.to_dict()
         writer.writerow([_cell(row.get(name)) for name in COLUMNS])
-
-
-def _write_tsv(examples: Iterable[Example], text: TextIO) -> None:
-    _write_csv(examples, text, "\t")
 
 
 def _cell(value: Any) -> str:
@@ -152,10 +161,3 @@ def _write_parquet(examples: Iterable[Example], file: BinaryIO) -> None:
 def _json_cell(value: Any) -> str | None:
     plain = value is None or (isinstance(value, str) and not value.startswith(JSON_STARTS))
     return value if plain else json.dumps(value, ensure_ascii=False)
-
-
-WRITERS: dict[str, Callable[[Iterable[Example], TextIO], None]] = {
-    "jsonl": _write_jsonl,
-    "csv": _write_csv,
-    "tsv": _write_tsv,
-}

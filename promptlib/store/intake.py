@@ -25,9 +25,12 @@ class ImportOptions(TypedDict, total=False):
     """How a file is read and what may become of it; None is as good as absent."""
 
     format: Format | None
-    """jsonl, csv, tsv or parquet; by default what the file's name and beginning say."""
+    """jsonl, json, csv, tsv or parquet; by default what the file's name and beginning say."""
     charset: str | None
     """UTF-8 by default."""
+    shape: str | None
+    """How rows are written: openai, sharegpt, alpaca, argilla, label-studio, or plain; by default
+    what the first row says, unless columns are renamed."""
     rename: Mapping[str, str] | None
     """Key of a row (`input`, `input.question`, `output`, ...) -> the file's name for it."""
     label: str | None
@@ -74,7 +77,8 @@ def import_file(
     bad_file = options.get("bad_rows")
     if bad_file is not None and isinstance(path, str | Path) and _same(path, bad_file):
         raise ConfigError(f"bad rows can't be written to {bad_file}: it is what is read")
-    with open_source(path, charset=charset, format=form) as source:
+    shape = options.get("shape") or ("plain" if rename else "auto")
+    with open_source(path, charset=charset, format=form, shape=shape) as source:
         reason, by = f"import {Path(source.name).name}", options.get("by")
         dry_run = options.get("dry_run", False)
         if options.get("update"):
