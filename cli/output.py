@@ -187,7 +187,7 @@ def _unit(what: str) -> str:
     """Say what is counted while something is going on."""
     if what.startswith("asking"):
         return "call"
-    if what.startswith("looking for"):
+    if what.startswith("auditing"):
         return "check"
     rows = ("importing", "embedding", "rendering", "comparing")
     return "row" if what.startswith(rows) else "query"

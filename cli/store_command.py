@@ -13,6 +13,8 @@ from .store_edit import add, approve, edit, purge, reject, rm
 from .store_files import export, import_, sync
 from .store_history import at_option, diff, log, print_history, undo
 from .store_labels import annotators, labels
+from .store_review import review
+from .store_shape import label_next, merge, reduce, split
 
 
 @click.group()
@@ -184,6 +186,6 @@ def stats(ctx: click.Context, name: str, k: int, as_json: bool) -> None:
 
 for command in (
     add, edit, rm, approve, reject, purge, export, import_, sync, log, undo, diff, labels,
-    annotators, audit, fix, dedupe,
+    annotators, audit, fix, dedupe, review, reduce, label_next, split, merge,
 ):  # fmt: skip
     store.add_command(command)

@@ -96,7 +96,7 @@ def edit(
         raise click.UsageError("give --input, --output, --label or --status: there is no terminal")
     opened = open_project(ctx).store(name)
     chosen = chosen_rows(opened, (id,) if id is not None else (), where)
-    edits = [Edit(row, changed(row, given) if given else _edited(row)) for row in chosen]
+    edits = [Edit(row, changed(row, given) if given else edited(row)) for row in chosen]
     apply_edits(opened, edits, dry_run=dry_run, **how)
 
 
@@ -219,7 +219,7 @@ def _decide(
     apply_edits(opened, edits, reason=status, **how)
 
 
-def _edited(example: Example) -> Example:
+def edited(example: Example) -> Example:
     """Let the user edit an example; what can't be taken is kept, and its place is told."""
     from promptlib.errors import ExampleError, did_you_mean
     from promptlib.example import ROW_KEYS, Example

@@ -93,7 +93,7 @@ def import_(
         raise click.ClickException(f"{error}; --skip-bad leaves them out") from None
     if report.problems and not report.dry_run:
         say(f"bad rows left out: {len(report.problems):,}; they are in {bad_rows}, with reasons")
-    _tell(name, str(file), report, as_json)
+    tell_import(name, str(file), report, as_json)
     if tune and not report.dry_run:
         _tune(project, name)
 
@@ -132,7 +132,7 @@ def sync(ctx: click.Context, name: str, check: bool, as_json: bool) -> None:
     """
     project = open_project(ctx)
     if not check:
-        _tell(name, f"starter {name}", project.sync(name), as_json)
+        tell_import(name, f"starter {name}", project.sync(name), as_json)
         return
     existing, starter = project.find_store(name), project.starter(name)
     if starter is None:
@@ -192,7 +192,8 @@ def _beside(file: Path) -> Path:
     return next(path for name in names if not (path := file.with_name(name)).exists())
 
 
-def _tell(name: str, source: str, report: ImportReport, as_json: bool) -> None:
+def tell_import(name: str, source: str, report: ImportReport, as_json: bool) -> None:
+    """Say what an import did, or would do."""
     counts = {what: getattr(report, what) for what in OUTCOMES}
     counts["conflicts"] = len(report.conflicts)
     for line, reason in report.problems[:20]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,12 @@ def audit_store(
     """
     begun = time.perf_counter()
     looked = look_at(project, store, near=near, queries=queries, checks=only)
-    found = [_checked(looked, name) for name in (only or CHECKS)]
+    found = []
+    names, report = list(only or CHECKS), project.reporting(f"auditing {store}")
+    for number, name in enumerate(names, start=1):
+        found.append(_checked(looked, name))
+        if report is not None:
+            report(number, len(names))
     there = [finding for finding in found if finding.items]
     return Audit(
         store=store,
@@ -208,10 +213,10 @@ def find(project: Project, store: str, finding: str, *, near: float = NEAR_DUPLI
 
 
 def _checked(looked: Looked, name: str) -> Finding:
-    report = looked.project.reporting(f"looking for {name}")
     finding = CHECKS[name](looked)
-    if report is not None:
-        report(1, 1)
+    # What somebody has looked at, and left so, isn't brought up again.
+    items = [item for item in finding.items if not looked.rows.reviewed.issuperset(item.ids)]
+    finding = replace(finding, items=items)
     return finding
 
 

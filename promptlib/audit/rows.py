@@ -43,6 +43,8 @@ class AuditRows:
     """Of `texts`: unit rows, (texts, dim)."""
     near: float
     """Rows at least so similar (cosine) are near copies."""
+    reviewed: frozenset[str] = frozenset()
+    """Ids of rows that somebody has looked at, and that are as they were left."""
     progress: Progress | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -132,7 +134,7 @@ def read_rows(
         vectors = _matrix(connection, store, list(hashes.items()))
     return AuditRows(
         store.name, settings, examples, [row.label for row in rows], list(places), text_of,
-        vectors, near, progress,
+        vectors, near, store.reviewed(), progress,
     )  # fmt: skip
 
 

@@ -13,6 +13,9 @@ from promptlib.store.store import ExampleStore
 
 DAYS_A_MONTH = 365.25 / 12
 
+BY_HAND = ("edit", "review")
+"""Reasons of changes that a person has thought about."""
+
 YOUNG_DAYS = 14
 """A store younger than that says nothing of how fast it changes."""
 
@@ -86,7 +89,7 @@ def _corrections(log: Sequence[LoggedChange]) -> list[Correction]:
     """Find the edits that changed an output and left its input alone; of each row the last."""
     found: dict[str, Correction] = {}
     for change in log:
-        if change.reason != "edit" or not (change.before and change.after):
+        if change.reason not in BY_HAND or not (change.before and change.after):
             continue
         before, after = _content(change.before), _content(change.after)
         rejected, chosen = before.get("output"), after.get("output")

@@ -60,6 +60,22 @@ def read_revisions(connection: Connection, store: int, most: int | None = None) 
     return [Revision(*row) for row in connection.execute(query)]
 
 
+def read_reviewed(connection: Connection, store: int) -> frozenset[str]:
+    """Name the rows whose last change was a review."""
+    newest = (
+        select(func.max(changes.c.key)).where(changes.c.store == store).group_by(changes.c.example)
+    )
+    of_revision = and_(
+        changes.c.store == revisions.c.store, changes.c.revision == revisions.c.number
+    )
+    query = (
+        select(changes.c.example)
+        .join(revisions, of_revision)
+        .where(changes.c.key.in_(newest), revisions.c.reason == REVIEW)
+    )
+    return frozenset(connection.scalars(query))
+
+
 def rows_at(connection: Connection, state: StoreState, revision: int) -> Iterator[StoredRow]:
     """Go through the rows as they stood after a revision, by id; raises StoreError."""
     check_revision(state, revision)
@@ -88,5 +104,8 @@ def logged_row(text: str | None) -> StoredRow | None:
     """Read a row as the change log has it."""
     return StoredRow(**json.loads(text)) if text is not None else None
 
+
+REVIEW = "review"
+"""The reason of a revision in which somebody has looked at rows."""
 
 _DELETED = '"deleted":true'

@@ -37,9 +37,13 @@ class Edit:
 
 
 def plan_edits(
-    connection: Connection, state: StoreState, edits: Sequence[Edit], *, force: bool = False
-) -> Planned:
-    """Plan edits; raises ConflictError if a row isn't as it was seen, unless `force`."""
+    connection: Connection, state: StoreState, edits: Sequence[Edit], *, force: bool = False,
+    log_all: bool = False,
+) -> Planned:  # fmt: skip
+    """Plan edits; raises ConflictError if a row isn't as it was seen, unless `force`.
+
+    With `log_all`, a row that stays as it is gets an entry in the log too: that somebody looked.
+    """
     rows = rows_by_id(connection, state.key, (edit.before.id for edit in edits))
     stale = [edit.before.id for edit in edits if not _is_as_seen(edit.before, rows)]
     if stale and not force:
@@ -53,7 +57,7 @@ def plan_edits(
             after = replace(row, deleted=True)
         else:
             continue
-        if after != row:
+        if after != row or log_all:
             planned.append((row, after))
     return Planned(planned)
 

@@ -13,7 +13,7 @@ from promptlib.errors import ExampleNotFoundError, StoreNotFoundError, did_you_m
 from promptlib.example import Example, Status
 from promptlib.filtering import Matcher, Where
 from promptlib.store.database import Database
-from promptlib.store.history import Revision, read_revisions, rows_at
+from promptlib.store.history import Revision, read_reviewed, read_revisions, rows_at
 from promptlib.store.lookups import examples_by_keys, read_position
 from promptlib.store.reports import LoggedChange, StoreState, StoreStats, read_log, read_stats
 from promptlib.store.rows import StoredRow, read_page, rows_by_id
@@ -162,6 +162,11 @@ class StoreReader:
         """List what was done to the store, the newest first."""
         with self.database.read() as connection:
             return read_revisions(connection, self.state(connection).key, most)
+
+    def reviewed(self) -> frozenset[str]:
+        """Name the rows that somebody has looked at, and that nobody has changed since."""
+        with self.database.read() as connection:
+            return read_reviewed(connection, self.state(connection).key)
 
     def log(self, id: str | None = None) -> builtins.list[LoggedChange]:
         """List the changes, oldest first: of one example, or of all."""

@@ -99,15 +99,18 @@ class ExampleStore(StoreReader):
 
     def edit(
         self, edits: Sequence[Edit], *, reason: str = "edit", by: str | None = None,
-        note: str = "", force: bool = False,
+        note: str = "", force: bool = False, log_all: bool = False,
     ) -> int:  # fmt: skip
         """Change or take out rows, all of them or none, as one revision; returns its number.
 
         Raises ConflictError, which names them, for rows that aren't any more as they were seen;
-        with `force` what they are now is written over.
+        with `force` what they are now is written over. With `log_all`, rows that stay as they are
+        get an entry in the log too.
         """
         return self.write(
-            lambda connection, state: plan_edits(connection, state, edits, force=force),
+            lambda connection, state: plan_edits(
+                connection, state, edits, force=force, log_all=log_all
+            ),
             reason=reason, by=by, note=note,
         )  # fmt: skip
 

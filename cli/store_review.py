@@ -1,0 +1,142 @@
+"""`promptlib store review`: rows one by one, a key for each decision."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .output import counted, open_project, print_json, say
+from .store_edit import edited
+
+if TYPE_CHECKING:
+    from promptlib.audit.reviewing import Doubt, Review
+
+KEYS = {
+    "a": "approve", "r": "reject", "l": "label", "f": "do as suggested", "e": "edit",
+    "s": "skip", "u": "undo", "q": "quit",
+}  # fmt: skip
+
+
+@click.command()
+@click.argument("name")
+@click.option("--finding", metavar="ID", help="Rows of this finding of promptlib store audit.")
+@click.option("--where", multiple=True, metavar="FIELD=VALUE", help="Rows that meet this.")
+@click.option("-n", "most", type=click.IntRange(min=1), default=500, show_default=True,
+              help="At most so many rows.")  # fmt: skip
+@click.option("--by", help="Who reviews; PROMPTLIB_USER or git's user by default.")
+@click.option("--list", "only_list", is_flag=True, help="Print the queue as JSON.")
+@click.pass_context
+def review(
+    ctx: click.Context, name: str, finding: str | None, where: tuple[str, ...], most: int,
+    by: str | None, only_list: bool,
+) -> None:  # fmt: skip
+    """Go through rows of store NAME that need a decision, what matters most first.
+
+    One key decides: a approves, r rejects (and asks why), l gives another label, f does as
+    suggested, e opens the row in $EDITOR, s skips, u takes the last decision back, q ends. Each
+    decision is kept at once; a row that was looked at isn't asked about again.
+
+    \b
+    promptlib store review tickets
+    promptlib store review tickets --finding label-errors
+    promptlib store review tickets --where status=draft --where source=bootstrap
+    """
+    from promptlib.audit.reviewing import Review, review_queue
+
+    if not only_list and not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal; --list prints the queue")
+    project = open_project(ctx)
+    queue = review_queue(project, name, finding=finding, where=where, most=most)
+    if only_list:
+        print_json([
+            {"id": doubt.example.id, "reasons": list(doubt.reasons), "suggestion": doubt.suggestion}
+            for doubt in queue
+        ])  # fmt: skip
+        return
+    if not queue:
+        say("there is nothing to look at")
+        return
+    session = Review(project.store(name), by=by)
+    _walk(session, queue)
+    say(f"{counted(len(session.done), 'decision')}; promptlib store log {name} lists them")
+
+
+def _walk(session: Review, queue: list[Doubt]) -> None:
+    """Show one row after the other; an undo goes back to the row that it was about."""
+    from promptlib.errors import PromptlibError
+
+    at, decided = 0, list[int]()
+    while True:
+        if at < len(queue):
+            _show(queue[at], f"{at + 1:,} of {len(queue):,}")
+        else:
+            say("that was the last one  [u] undo  [q] quit")
+        key = click.getchar().lower()
+        if key in ("q", "\x03", "\x04"):
+            return
+        if key == "u":
+            number = session.undo()
+            say("there is nothing to take back" if number is None else f"took {number} back")
+            at = decided.pop() if number is not None else at
+        elif at == len(queue):
+            return
+        elif key == "s":
+            at += 1
+        else:
+            try:
+                done = _decide(session, queue[at], key)
+            except (PromptlibError, click.ClickException) as error:
+                say(f"Error: {getattr(error, 'message', error)}", fg="red")
+                continue
+            if done:
+                decided.append(at)
+                at += 1
+
+
+def _decide(session: Review, doubt: Doubt, key: str) -> bool:
+    """Carry out what a key says; returns whether it was a decision."""
+    row = doubt.example
+    if key == "a":
+        session.approve(row)
+    elif key == "r":
+        session.reject(row, click.prompt("Why", default="", show_default=False, err=True))
+    elif key == "l":
+        session.relabel(row, click.prompt("Label", default=doubt.label or "", err=True))
+    elif key == "f":
+        session.follow(doubt)
+    elif key == "e":
+        session.correct(row, edited(row))
+    else:
+        say("  ".join(f"{each} {what}" for each, what in KEYS.items()))
+        return False
+    return True
+
+
+def _show(doubt: Doubt, place: str) -> None:
+    row = doubt.example
+    click.secho(f"\n{place}  {row.id}  {row.status}", bold=True)
+    for reason in doubt.reasons:
+        click.secho(f"  {reason}", fg="yellow")
+    _field("input", row.input)
+    _field("output", row.output)
+    if doubt.label is not None and doubt.label != row.output:
+        _field("label", doubt.label)
+    if row.metadata:
+        _field("metadata", dict(row.metadata))
+    for other in doubt.others[:3]:
+        click.echo(f"  beside {other.id}: {_text(other.input)} -> {_text(other.output)}")
+    if doubt.suggestion:
+        click.secho(f"  suggested: {doubt.suggestion}", fg="green")
+    say("  ".join(f"[{key}] {what}" for key, what in KEYS.items()))
+
+
+def _field(name: str, value: Any) -> None:
+    for line in _text(value).splitlines() or [""]:
+        click.echo(f"  {name}: {line}")
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
