@@ -101,7 +101,7 @@ def label_next(
         revision = opened.add(*new, **how) if new else opened.revision
         say(f"added {counted(len(new), 'draft')} to {name}, revision {revision}")
     for each in chosen:
-        row = each.example.to_dict() | {"votes": round(each.votes, 3)}
+        row = each.example.to_dict() | {"votes": float(f"{each.votes:.3g}")}
         click.echo(json.dumps(row, ensure_ascii=False))
 
 

@@ -54,6 +54,12 @@ def test_add_get_update_delete(store: ExampleStore) -> None:
     assert json.loads(store.log()[2].after or "")["deleted"]
 
 
+def test_two_new_rows_of_one_id_are_refused(store: ExampleStore) -> None:
+    with pytest.raises(StoreError, match="two of the examples have one id"):
+        store.add(Example("a", "x", id="r"), Example("b", "x", id="r"))
+    assert store.revision == 0
+
+
 def test_an_id_never_changes_on_edit(store: ExampleStore) -> None:
     example = Example("q", "x")
     store.add(example)

@@ -15,7 +15,7 @@ MOST = 0.9
 LEAST = 10
 """Outputs below which there is no rule."""
 RARE, COMMON = 1, 5
-"""A label of so few rows, beside labels that have so many on average, is likely a slip."""
+"""An output of so few rows, where outputs have so many on average, is likely a slip."""
 LONG = 40
 """Characters from which a repeated text is no chance."""
 
@@ -102,15 +102,15 @@ def _odd_fields(rows: AuditRows, there: Sequence[int]) -> list[Item]:
 
 
 def _odd_labels(rows: AuditRows, there: Sequence[int]) -> list[Item]:
-    """Find outputs that are hardly ever a label, where outputs are labels."""
-    sizes = Counter(rows.labels[row] for row in there if rows.labels[row] == rows.outputs[row])
+    """Find outputs that nobody else has, where outputs are labels."""
+    sizes = Counter(rows.outputs[row] for row in there)
     if len(sizes) < 2 or sizes.total() < COMMON * len(sizes):
         return []
-    known = {normalised(label or "") for label, size in sizes.items() if size > RARE}
+    known = {normalised(output) for output, size in sizes.items() if size > RARE}
     return [
         _item(rows, row, f"nobody else answers {rows.outputs[row]!r:.40}", 1)
         for row in there
-        if sizes.get(rows.labels[row]) == RARE and normalised(rows.outputs[row]) not in known
+        if sizes[rows.outputs[row]] == RARE and normalised(rows.outputs[row]) not in known
     ]
 
 

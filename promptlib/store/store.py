@@ -63,6 +63,8 @@ class ExampleStore(StoreReader):
 
     def add(self, *new: Example, by: str | None = None, note: str = "") -> int:
         """Add examples; returns the revision. Raises StoreError if an id is taken."""
+        if len({example.id for example in new}) < len(new):
+            raise StoreError("two of the examples have one id: give each its own")
 
         def plan(connection: Connection, state: StoreState) -> Planned:
             taken = rows_by_id(connection, state.key, (e.id for e in new))
