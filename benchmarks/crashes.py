@@ -1,4 +1,5 @@
-"""100 kills at random instants, then four importers at once: python benchmarks/crashes.py
+"""200 kills at random instants of imports, edits, dedupes and undos, then four writers beside four
+readers for two minutes, then four importers at once: python benchmarks/crashes.py
 
 The same checks as tests/test_crash.py, for longer: no committed row lost, none torn, and the index
 answers like one built afresh.
@@ -19,7 +20,7 @@ from common import CHECKOUT, save
 sys.path.insert(0, str(CHECKOUT))
 
 import promptlib
-from tests.test_crash import big_file, check_whole, kill_once
+from tests.test_crash import big_file, check_whole, kill_once, write_and_read
 from tests.test_crash import test_four_importers_at_once_make_one_import as four_importers
 
 
@@ -31,7 +32,8 @@ def project_in(folder: str) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=2)
     arguments = parser.parse_args()
     chance, said, start = random.Random(time.time_ns()), [], time.monotonic()
     during_import = kills = 0
@@ -51,12 +53,20 @@ def main() -> None:
             project.database.close()
             kills += 1
     with tempfile.TemporaryDirectory() as folder:
+        root = project_in(folder)
+        file = big_file(root, 2_000)
+        said, reads = write_and_read(root, file, seconds=60 * arguments.minutes, each=4)
+        with promptlib.open(root) as project:
+            check_whole(project, file, said)
+    with tempfile.TemporaryDirectory() as folder:
         four_importers(project_in(folder))
     save(
         "crashes",
         {
             "kills": kills,
             "of_them_during_an_import": during_import,
+            "writes_beside_readers": len(said),
+            "reads_beside_writers": reads,
             "lost_or_torn": 0,  # any would have stopped the run with an assertion
             "seconds": round(time.monotonic() - start),
         },

@@ -15,6 +15,7 @@ from .store_history import at_option, diff, log, print_history, undo
 from .store_labels import annotators, labels
 from .store_review import review
 from .store_shape import label_next, merge, reduce, split
+from .store_stats import stats
 
 
 @click.group()
@@ -128,64 +129,9 @@ def show_examples(
         say(f"{limit} of {len(rows):,} rows; -n shows more")
 
 
-@store.command()
-@click.argument("name")
-@click.option(
-    "-k",
-    type=click.IntRange(min=1),
-    default=8,
-    show_default=True,
-    help="How many examples a prompt shows.",
-)
-@json_option
-@click.pass_context
-def stats(ctx: click.Context, name: str, k: int, as_json: bool) -> None:
-    """Count what store NAME holds, and say what its volume suggests.
-
-    \b
-    promptlib store stats banking77
-    """
-    from promptlib.hint import volume_hint
-
-    opened = open_project(ctx).store(name)
-    found, tuned = opened.stats(), opened.settings.tuned
-    hint = volume_hint(found.volume, min(k, found.volume.rows))
-    if as_json:
-        print_json(
-            {
-                "name": name,
-                "revision": found.revision,
-                "label": found.label,
-                "statuses": found.statuses,
-                "deleted": found.deleted,
-                "distinct": found.volume.distinct,
-                "classes": found.volume.classes,
-                "auto": tuned.model_dump() if tuned else None,
-                "auto_for": {
-                    model: each.model_dump() for model, each in opened.settings.tuned_for.items()
-                },
-                "hint": hint.to_dict() if hint else None,
-            }
-        )
-        return
-    sizes = sorted(found.volume.classes.items(), key=lambda item: (-item[1], item[0]))
-    facts: list[list[Any]] = [[status, n] for status, n in sorted(found.statuses.items())]
-    facts += [["deleted", found.deleted], ["distinct inputs", found.volume.distinct]]
-    facts += [["labels", len(sizes)], ["revision", found.revision]]
-    print_table(["rows", "count"], facts)
-    if sizes:
-        shown = sizes if len(sizes) <= 10 else [*sizes[:5], ("…", None), *sizes[-5:]]
-        print_table(["label", "rows"], shown)
-    if tuned is not None:
-        say(f"auto: {tuned}")
-    for model, each in opened.settings.tuned_for.items():
-        say(f"auto for {model}: {each}")
-    if hint is not None:
-        say(f"hint: {hint}; ask: promptlib advise {name}")
-
-
 for command in (
     add, edit, rm, approve, reject, purge, export, import_, sync, log, undo, diff, labels,
     annotators, audit, fix, dedupe, review, reduce, label_next, split, merge,
+    stats,
 ):  # fmt: skip
     store.add_command(command)

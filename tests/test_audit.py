@@ -383,7 +383,7 @@ def test_what_no_example_covers_is_labelled_first(project: Project, store: Examp
     chosen = label_next(candidates, read_rows(store), project.embedder, 6)
     assert len(chosen) == 6
     texts = [str(each.example.input) for each in chosen]
-    assert sum(bool({"abroad", "bank", "slow", "transfer"} & {*t.split()}) for t in texts) >= 4
+    assert sum(bool({"abroad", "bank", "slow", "transfer"} & {*t.split()}) for t in texts) >= 3
     assert [each.votes for each in chosen] == sorted((each.votes for each in chosen), reverse=True)
     with pytest.raises(ConfigError, match="nothing to choose from"):
         label_next(list(store), read_rows(store), project.embedder, 1)

@@ -1,5 +1,6 @@
 """Killed at any instant, or four at once: no committed row is lost, none is torn."""
 
+import json
 import os
 import random
 import signal
@@ -45,12 +46,17 @@ def check_whole(project: Project, file: Path, said: list[str]) -> None:
             assert row.example.content_hash == row.content_hash  # not torn
         if word == "edited":
             assert rows[id].example.output == "edited"
+        if word == "undone":
+            assert f"{id}-copy" in rows and id in rows
     if store is not None and rows:
         state: dict[str, str | None] = {}
         for change in store.log():
             assert state.get(change.id) == change.before
             state[change.id] = change.after
-        assert state.keys() == rows.keys()
+        live = {id for id, text in state.items() if not json.loads(text or "{}")["deleted"]}
+        assert live == rows.keys() == {row.id for row in store.rows(at=store.revision)}
+        with project.database.read() as connection:
+            assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
         index = project.index("crash")
         found, fresh = (
             index.search("lost card 17", 20),
@@ -86,6 +92,38 @@ def test_a_killed_writer_loses_nothing_that_it_committed(root: Path) -> None:
     project.import_file("crash", file)
     check_whole(project, file, [*said, "imported"])
     project.database.close()
+
+
+def write_and_read(root: Path, file: Path, seconds: float, each: int) -> tuple[list[str], int]:
+    """Let writers and readers work at once; returns what was said to be done, and the reads."""
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+
+    def start(script: str, argument: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(CHECKOUT / "tests" / script), str(root), argument],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        )  # fmt: skip
+
+    with promptlib.open(root) as project:
+        project.import_file("crash", file)
+    writers = [start("crash_writer.py", str(file)) for _ in range(each)]
+    readers = [start("crash_reader.py", str(seconds)) for _ in range(each)]
+    told = [reader.communicate() for reader in readers]
+    for writer in writers:
+        assert writer.poll() is None, writer.communicate()[1]
+        writer.send_signal(signal.SIGKILL)
+    said = [line.strip() for writer in writers for line in writer.communicate()[0].splitlines(True)
+            if line.endswith("\n")]  # fmt: skip
+    assert [reader.returncode for reader in readers] == [0] * each, told
+    return said, sum(int(out) for out, _ in told)
+
+
+def test_writers_and_readers_at_once_see_whole_rows(root: Path) -> None:
+    file = big_file(root, 300)
+    said, reads = write_and_read(root, file, seconds=4, each=2)
+    assert reads and any(line.startswith("edited") for line in said)
+    with promptlib.open(root) as project:
+        check_whole(project, file, said)
 
 
 def test_four_importers_at_once_make_one_import(root: Path) -> None:

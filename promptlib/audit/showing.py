@@ -15,7 +15,7 @@ from promptlib.audit.finding import Finding
 from promptlib.audit.projection import project_rows
 from promptlib.example import output_text
 from promptlib.reporting.page import Section, make_page
-from promptlib.reporting.pictures import Cloud, draw_bars, draw_cloud
+from promptlib.reporting.pictures import Bars, Cloud, draw_cloud, draw_panels
 from promptlib.store.updating import NOTE_PREFIX, REVISION_COLUMN
 
 SHOWN = 50
@@ -126,10 +126,8 @@ def _classes(audit: Audit) -> list[Section]:
     if len(sizes) < 2:
         return []
     shown = sizes.most_common(BARS)
-    picture = draw_bars(
-        [label for label, _ in shown], [size for _, size in shown], title="Rows by label",
-        y="rows", form="svg",
-    )  # fmt: skip
+    names, counts = [label for label, _ in shown], [size for _, size in shown]
+    picture = draw_panels([Bars("rows by label", names, counts)], title="", form="svg")
     effective = audit.economy.get("effective_classes")
     told = f"{len(sizes):,} labels"
     if effective is not None:

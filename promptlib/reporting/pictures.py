@@ -122,17 +122,31 @@ def draw_cloud(
     return _drawn(draw, title=title, x="", y="", form=form)
 
 
-def draw_bars(
-    names: Sequence[str], values: Sequence[float], *, title: str, y: str, form: str, x: str = ""
-) -> bytes:
-    """Draw a bar for each name; raises MissingDependencyError without matplotlib."""
+@dataclass(frozen=True)
+class Bars:
+    """A bar for each name."""
 
-    def draw(axes: Any) -> None:
-        axes.bar(range(len(names)), values)
-        axes.set_xticks(range(len(names)), [_shortened(name) for name in names], rotation=90,
-                        fontsize=7, parse_math=False)  # fmt: skip
+    title: str
+    names: Sequence[str]
+    values: Sequence[float]
 
-    return _drawn(draw, title=title, x=x, y=y, form=form)
+
+def draw_panels(panels: Sequence[Bars], *, title: str, form: str) -> bytes:
+    """Draw bars side by side; raises MissingDependencyError without matplotlib."""
+    check_pictures()
+    from matplotlib.figure import Figure
+
+    with _style():
+        figure: Any = Figure(figsize=(5 * len(panels), 4.5), layout="constrained")
+        for number, panel in enumerate(panels, start=1):
+            axes = figure.add_subplot(1, len(panels), number)
+            axes.bar(range(len(panel.names)), panel.values)
+            names = [_shortened(name) for name in panel.names]
+            axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7, parse_math=False)
+            axes.set_title(panel.title, parse_math=False)
+            axes.grid(alpha=0.3, axis="y")
+        figure.suptitle(title, parse_math=False)
+        return _saved(figure, form)
 
 
 def _shortened(name: str) -> str:
@@ -141,10 +155,9 @@ def _shortened(name: str) -> str:
 
 def _drawn(draw: Callable[[Any], None], *, title: str, x: str, y: str, form: str) -> bytes:
     check_pictures()
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "promptlib", "font.size": 10}):
+    with _style():
         figure: Any = Figure(figsize=(9, 5.5), layout="constrained")
         axes = figure.add_subplot()
         draw(axes)
@@ -153,8 +166,17 @@ def _drawn(draw: Callable[[Any], None], *, title: str, x: str, y: str, form: str
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-        out = io.BytesIO()
-        # Without a date, so that the same figures give the same file.
-        metadata = {"Date": None} if form == "svg" else {}
-        figure.savefig(out, format=form, dpi=150, metadata=metadata)
+        return _saved(figure, form)
+
+
+def _style() -> Any:
+    from matplotlib import rc_context
+
+    return rc_context({"svg.fonttype": "none", "svg.hashsalt": "promptlib", "font.size": 10})
+
+
+def _saved(figure: Any, form: str) -> bytes:
+    """Write a figure without a date, so that the same figures give the same file."""
+    out = io.BytesIO()
+    figure.savefig(out, format=form, dpi=150, metadata={"Date": None} if form == "svg" else {})
     return out.getvalue()
