@@ -22,9 +22,11 @@ Floats = NDArray[np.float32]
 NEIGHBOURS = 16
 LETTERS = 0.9
 """Share of letters that stand in the same order, from which two texts are near copies."""
-TRIGRAM_DIM = 256
-"""Columns that the trigrams of a text are hashed to: only candidates are sought there."""
-BLOCK = 2_000
+LETTER_DIM = 256
+"""Columns that the letters of a text are hashed to: only candidates are sought there."""
+BLOCK, FEW = 2_000, 250
+"""Rows that are looked at together, and rows that are compared with all at once."""
+
 LONGEST = 2_000
 """Characters of a text that are compared letter by letter."""
 
@@ -89,20 +91,35 @@ def find_neighbours(
 
 
 def find_twins(
-    neighbours: Neighbours, texts: Sequence[str], vectors: Vectors, near: float
+    neighbours: Neighbours, texts: Sequence[str], letters: Floats, vectors: Vectors, near: float
 ) -> Twins:
     """Find the pairs of texts whose cosine is at least `near`, or whose letters are.
 
-    `texts` are normalised. Where all neighbours of a text are so near, more are looked for.
+    `texts` are normalised, `letters` their `letter_vectors`. Where all neighbours of a text are so
+    near, more are looked for.
     """
     meant = _pairs(_near_pairs(neighbours, vectors, near))
-    candidates = find_neighbours(_trigrams(texts)) if len(texts) > 1 else neighbours
+    candidates = find_neighbours(letters)
     spelt = _pairs(np.argwhere(candidates.cosine > 0.5), candidates.places)
     pairs = np.unique(np.concatenate([meant, spelt]), axis=0)
-    letters = _letters(pairs, texts)
-    cosine = np.einsum("nd,nd->n", vectors[pairs[:, 0]], vectors[pairs[:, 1]])
-    kept = (cosine >= near) | (letters >= LETTERS)
-    return Twins(pairs[kept], cosine[kept].astype(np.float32), letters[kept])
+    alike, cosine = _letters(pairs, texts), _cosines(pairs, vectors)
+    kept = (cosine >= near) | (alike >= LETTERS)
+    return Twins(pairs[kept], cosine[kept], alike[kept])
+
+
+def letter_vectors(texts: Sequence[str]) -> Floats:
+    """Hash the runs of two to four letters of each text to a unit vector, (texts, LETTER_DIM).
+
+    Cosines are near those of the runs themselves.
+    """
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    hashing = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=LETTER_DIM)
+    made: Floats = np.empty((len(texts), LETTER_DIM), np.float32)
+    for start in range(0, len(texts), BLOCK):
+        part = [text[:LONGEST] for text in texts[start : start + BLOCK]]
+        made[start : start + BLOCK] = hashing.transform(part).toarray()
+    return made
 
 
 def stars(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
@@ -127,8 +144,8 @@ def _near_pairs(neighbours: Neighbours, vectors: Vectors, near: float) -> Codes:
     rows, columns = np.nonzero(neighbours.cosine >= near)
     found = [np.stack([rows, neighbours.places[rows, columns]], axis=1)]
     full = np.flatnonzero(neighbours.cosine[:, -1] >= near)
-    for start in range(0, len(full), BLOCK):
-        part = full[start : start + BLOCK]
+    for start in range(0, len(full), FEW):
+        part = full[start : start + FEW]
         at, others = np.nonzero(vectors[part] @ vectors.T >= near)
         found.append(np.stack([part[at], others], axis=1))
     return np.concatenate(found)
@@ -143,15 +160,13 @@ def _pairs(found: Codes, places: Codes | None = None) -> Codes:
     return kept.reshape(-1, 2)
 
 
-def _trigrams(texts: Sequence[str]) -> Floats:
-    """Hash the trigrams of each text: cosines are near those of the bags themselves."""
-    from sklearn.feature_extraction.text import HashingVectorizer
-
-    hashing = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 3), n_features=TRIGRAM_DIM)
-    made: Floats = np.empty((len(texts), TRIGRAM_DIM), np.float32)
-    for start in range(0, len(texts), BLOCK):
-        part = [text[:LONGEST] for text in texts[start : start + BLOCK]]
-        made[start : start + BLOCK] = hashing.transform(part).toarray()
+def _cosines(pairs: Codes, vectors: Vectors) -> Floats:
+    made = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), BLOCK):
+        part = pairs[start : start + BLOCK]
+        made[start : start + BLOCK] = np.einsum(
+            "nd,nd->n", vectors[part[:, 0]], vectors[part[:, 1]]
+        )
     return made
 
 

@@ -67,5 +67,5 @@ def _without(rows: AuditRows, gone: dict[str, Edit]) -> AuditRows:
         labels=[rows.labels[row] for row in kept],
         text_of=rows.text_of[kept],
     )
-    left.__dict__.update(neighbours=rows.neighbours, twins=rows.twins)
+    left.__dict__.update(twins=rows.twins)
     return left

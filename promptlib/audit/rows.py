@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from promptlib.audit.copies import NEIGHBOURS, Neighbours, Twins, find_neighbours, find_twins
+from promptlib.audit.copies import (
+    NEIGHBOURS,
+    Neighbours,
+    Twins,
+    find_neighbours,
+    find_twins,
+    letter_vectors,
+)
 from promptlib.embedding.embedder import Progress, Vectors
 from promptlib.errors import StoreError
 from promptlib.example import Example, output_text, retrieval_text
@@ -77,6 +84,16 @@ class AuditRows:
         return list(map(normalised, self.inputs))
 
     @cached_property
+    def normal_texts(self) -> list[str]:
+        """Each of `texts` as `normalised` makes it."""
+        return list(map(normalised, self.texts))
+
+    @cached_property
+    def letters(self) -> Vectors:
+        """The letters of each of `texts` as a unit vector; see `letter_vectors`."""
+        return letter_vectors(self.normal_texts)
+
+    @cached_property
     def neighbours(self) -> Neighbours:
         """The nearest other texts of each text."""
         return find_neighbours(self.vectors, NEIGHBOURS, self.progress)
@@ -84,8 +101,7 @@ class AuditRows:
     @cached_property
     def twins(self) -> Twins:
         """Pairs of texts that are near copies, by meaning or by letters."""
-        letters = list(map(normalised, self.texts))
-        return find_twins(self.neighbours, letters, self.vectors, self.near)
+        return find_twins(self.neighbours, self.normal_texts, self.letters, self.vectors, self.near)
 
     @cached_property
     def rows_of_text(self) -> list[list[int]]:

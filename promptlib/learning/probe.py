@@ -46,8 +46,13 @@ class Probe:
         return best
 
 
-def fit_probe(vectors: Floats, codes: Codes, *, classes: int, strength: float = USUAL) -> Probe:
-    """Fit a head; classes that no row has are never predicted."""
+def fit_probe(
+    vectors: Floats, codes: Codes, *, classes: int, strength: float = USUAL, balanced: bool = False
+) -> Probe:
+    """Fit a head; classes that no row has are never predicted.
+
+    `balanced` weighs classes alike, whatever their sizes.
+    """
     from sklearn.linear_model import LogisticRegression
 
     present = np.unique(codes)
@@ -58,7 +63,9 @@ def fit_probe(vectors: Floats, codes: Codes, *, classes: int, strength: float = 
         return Probe(weights, bias)
     with one_thread(), warnings.catch_warnings():  # few rows of many classes begin a curve
         warnings.simplefilter("ignore")
-        model = LogisticRegression(C=strength, max_iter=300).fit(vectors, codes)
+        weight = "balanced" if balanced else None
+        model = LogisticRegression(C=strength, max_iter=300, class_weight=weight)
+        model.fit(vectors, codes)
     if len(present) == 2:  # one row of weights, for the second class
         weights[present[1]], bias[present] = model.coef_[0], (0, model.intercept_[0])
     else:
