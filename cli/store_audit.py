@@ -34,12 +34,13 @@ near_option = click.option(
 @click.option("--html", metavar="FILE", help="Write everything as one page with pictures.")
 @click.option("--csv", "table", metavar="FILE",
               help="Write the suspects for a spreadsheet; import it with --update.")  # fmt: skip
-@click.option("--umap", is_flag=True, help="Draw the map of the page by UMAP, in place of PCA.")
+@click.option("--atlas", metavar="FILE", help="Write a Parquet table for embedding-atlas.")
+@click.option("--umap", is_flag=True, help="Draw the map by UMAP, in place of PCA.")
 @json_option
 @click.pass_context
 def audit(
     ctx: click.Context, /, name: str, only: list[str], queries: str | None, near: float,
-    html: str | None, table: str | None, umap: bool, as_json: bool,
+    html: str | None, table: str | None, atlas: str | None, umap: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Look for what is wrong with the rows of store NAME; change nothing.
 
@@ -51,13 +52,14 @@ def audit(
     promptlib store audit banking77
     promptlib store audit banking77 --only label-errors,conflicts
     promptlib store audit banking77 --html audit.html --csv suspects.csv
+    promptlib store audit banking77 --atlas banking77.parquet
     promptlib store import banking77 suspects.csv --update --dry-run
     """
     from promptlib.audit.auditing import audit_store
     from promptlib.audit.showing import audit_csv, audit_page, audit_table, item_table
     from promptlib.reporting.pictures import check_pictures
 
-    for file in filter(None, (html, table)):
+    for file in filter(None, (html, table, atlas)):
         check_writable(file)
     if html is not None:
         check_pictures()
@@ -66,6 +68,12 @@ def audit(
         write_text(html, audit_page(found, umap=umap))
     if table is not None:
         write_text(table, audit_csv(found))
+    if atlas is not None:
+        from promptlib.audit.atlas import write_atlas
+
+        write_atlas(found, atlas, umap=umap)
+        options = "--text text --x x --y y --neighbors neighbors"
+        say(f"look at it with: embedding-atlas {atlas} {options}")
     if as_json:
         print_json(found.to_dict())
     elif only:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import promptlib
 from cli.main import cli
+from promptlib.audit.atlas import write_atlas
 from promptlib.audit.auditing import CHECKS, audit_store, find
 from promptlib.audit.copies import stars
 from promptlib.audit.fixing import plan_dedupe, plan_fix
@@ -423,6 +424,24 @@ def test_the_page_needs_nothing_else(project: Project, store: ExampleStore) -> N
     page = audit_page(audit_store(project, "rows"))
     assert not re.search(r"(?:src|href)=[\"'](?!data:|#)", page) and page.count("<svg") >= 2
     assert "conflicts" in page and "promptlib store" in page and KEY not in page
+
+
+def test_a_table_for_an_atlas_has_places_and_neighbours(
+    project: Project, store: ExampleStore, tmp_path: Path
+) -> None:
+    from pyarrow.parquet import read_table
+
+    store.add(*clean(), *PLANTED["exact-duplicates"])
+    file = tmp_path / "rows.parquet"
+    assert write_atlas(audit_store(project, "rows", only=["exact-duplicates"]), file) == 63
+    rows = read_table(file).to_pylist()
+    by_id = {row["id"]: row for row in rows}
+    assert by_id["p0"]["findings"] == "exact-duplicates" and by_id["c000"]["findings"] == ""
+    for row in rows:
+        near = [rows[at] for at in row["neighbors"]["ids"]]
+        assert row["text"] not in {other["text"] for other in near}
+        cosine = [float(np.dot(row["vector"], other["vector"])) for other in near]
+        assert np.allclose(row["neighbors"]["distances"], 1 - np.array(cosine), atol=1e-5)
 
 
 def test_places_are_the_same_for_the_same_vectors() -> None:
