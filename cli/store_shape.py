@@ -110,7 +110,8 @@ def label_next(
 @click.option("--into", default="train=0.8,test=0.2", show_default=True, metavar="PART=SHARE,...",
               help="The parts and their shares.")  # fmt: skip
 @click.option("--field", default="split", show_default=True, help="The metadata field to write.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Another one divides the rows in another way.")  # fmt: skip
 @near_option
 @dry_option
 @who_options

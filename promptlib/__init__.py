@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from promptlib.advice.session import Advice as Advice
     from promptlib.advice.session import advise as advise
     from promptlib.asof import project_at as project_at
+    from promptlib.audit.auditing import audit_store as audit_store
+    from promptlib.audit.fixing import plan_fix as plan_fix
     from promptlib.budget.fit import fit_examples as fit_examples
     from promptlib.budget.tokens import TokenCounter as TokenCounter
     from promptlib.embedding.embedder import Embedder as Embedder
@@ -91,6 +93,8 @@ _ERRORS = (
 
 _HOMES = {
     "Limits": "experiment.asking",
+    "audit_store": "audit.auditing",
+    "plan_fix": "audit.fixing",
     "project_at": "asof",
     "bootstrap_examples": "experiment.bootstrapping",
     "examine": "experiment.examining",

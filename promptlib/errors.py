@@ -7,6 +7,7 @@ PromptlibError
 │   ├── StoreNotFoundError
 │   ├── ExampleNotFoundError
 │   ├── BadExamplesError     a file has lines that can't be examples: every one is listed
+│   ├── ConflictError        somebody else has changed the rows meanwhile: says who
 │   └── ReadOnlyError        a write to a project that can't be written
 ├── EmbedderError
 │   └── ModelNotFoundError   no folder, cache, package or hub has the embedding model

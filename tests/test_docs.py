@@ -24,6 +24,7 @@ from cli.main import cli
 from promptlib.advice.gates import answers
 from promptlib.advice.outcomes import read_outcomes
 from promptlib.advice.showing import factor_table
+from promptlib.audit.auditing import CHECKS
 from promptlib.config import ProjectConfig
 from promptlib.project import Project
 from promptlib.store.settings import StoreSettings
@@ -233,6 +234,21 @@ def test_the_tables_and_cases_of_the_models_guide() -> None:
     hook, job = (yaml.safe_load(block) for block in blocks("yaml", text)[2:4])
     assert hook["repos"][0]["hooks"][0]["entry"] == "promptlib test"
     assert any("promptlib test" in step.get("run", "") for step in job["jobs"]["prompts"]["steps"])
+
+
+def test_the_snippet_and_table_of_the_curation_guide(
+    real_root: Path, real_project: Project
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", blocks("python", guide("curation"))[0]], cwd=real_root,
+        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("exact-duplicates 8")
+    named = re.findall(
+        r"`([a-z-]+)`", "".join(re.findall(r"^\| (`.*?) \|", guide("curation"), re.M))
+    )
+    assert {*CHECKS} <= {*named}
 
 
 def test_the_snippet_of_the_evaluation_guide_runs(real_root: Path, real_project: Project) -> None:
