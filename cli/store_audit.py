@@ -87,7 +87,8 @@ def audit(
         print_table(columns, rows, free="what")
     for finding in found.findings if only else ():
         say(f"{finding.id}: {counted(len(finding.rows), 'row')}; {finding.why}; {finding.command}")
-    say(f"{counted(found.rows, 'row')}; nothing found: {', '.join(found.clean) or 'by none'}")
+    clean = f"; nothing found: {', '.join(found.clean)}" if found.clean else ""
+    say(f"{counted(found.rows, 'row')}{clean}")
 
 
 @click.command()
@@ -119,9 +120,10 @@ def fix(
     if not planned.edits:
         say(f"{finding}: there is nothing to mend")
         return
-    say(f"{finding}: {planned.what}")
+    store = project.store(name)
+    say(f"{finding}: {planned.what} ({len(planned.edits):,} of {len(store):,} rows)")
     note = how.pop("note") or f"{finding}: {planned.what}"
-    apply_edits(project.store(name), planned.edits, reason="fix", dry_run=dry_run, note=note, **how)
+    apply_edits(store, planned.edits, reason="fix", dry_run=dry_run, note=note, **how)
 
 
 @click.command()

@@ -13,6 +13,7 @@ from .output import counted, print_table, say
 if TYPE_CHECKING:
     from promptlib.example import Example
     from promptlib.store.planning import Edit
+    from promptlib.store.settings import StoreSettings
     from promptlib.store.store import ExampleStore
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -52,11 +53,14 @@ def chosen_rows(opened: ExampleStore, ids: Sequence[str], where: Sequence[str]) 
     return [row.example for row in opened.rows(where=where)]
 
 
-def changed(row: Example, values: Mapping[str, Any]) -> Example:
-    """Give a row other values; says which row it is that can't have them."""
+def changed(row: Example, values: Mapping[str, Any], settings: StoreSettings) -> Example:
+    """Give a row other values, a label where the store looks for it; says which can't have them."""
     from promptlib.errors import ExampleError
 
+    values = dict(values)
     try:
+        if values.get("label") is not None:
+            row = settings.with_label(row, values.pop("label"))
         return replace(row, **values)
     except ExampleError as error:
         raise click.ClickException(f"{row.id}: {error}") from None
@@ -99,4 +103,5 @@ def tell_edits(edits: Sequence[Edit]) -> None:
 
 
 def _short(value: Any) -> str:
-    return "" if value is None else " ".join(str(value).split())[:80]
+    text = "" if value is None else str(value)
+    return repr(text)[:80] if text != text.strip() else " ".join(text.split())[:80]

@@ -96,7 +96,8 @@ def edit(
         raise click.UsageError("give --input, --output, --label or --status: there is no terminal")
     opened = open_project(ctx).store(name)
     chosen = chosen_rows(opened, (id,) if id is not None else (), where)
-    edits = [Edit(row, changed(row, given) if given else edited(row)) for row in chosen]
+    settings = opened.settings
+    edits = [Edit(row, changed(row, given, settings) if given else edited(row)) for row in chosen]
     apply_edits(opened, edits, dry_run=dry_run, **how)
 
 
@@ -215,7 +216,8 @@ def _decide(
 
     opened = open_project(ctx).store(name)
     rows = chosen_rows(opened, ids, where)
-    edits = [Edit(row, changed(row, {"status": status})) for row in rows if row.status != status]
+    settings, given = opened.settings, {"status": status}
+    edits = [Edit(row, changed(row, given, settings)) for row in rows if row.status != status]
     apply_edits(opened, edits, reason=status, **how)
 
 

@@ -155,11 +155,15 @@ def sync(ctx: click.Context, name: str, check: bool, as_json: bool) -> None:
 )
 @click.option("--as", "shape", type=SHAPES, help="Write rows as another tool reads them.")
 @click.option("--where", multiple=True, metavar="FIELD=VALUE", help="Write rows that meet this.")
+@click.option(
+    "--revision", is_flag=True,
+    help="Put the store's revision into a table: import --update then tells later changes.",
+)  # fmt: skip
 @at_option
 @click.pass_context
 def export(
     ctx: click.Context, name: str, file: Path, format: str | None, shape: str | None,
-    where: tuple[str, ...], at: int | None,
+    where: tuple[str, ...], at: int | None, revision: bool,
 ) -> None:  # fmt: skip
     """Write store NAME to FILE, or to stdout: sorted by id, for small diffs.
 
@@ -177,11 +181,12 @@ def export(
     chosen: Any = format or format_of(file)
     if shape not in (None, "plain") and chosen not in ("jsonl", "json"):
         raise click.UsageError(f"--as {shape} is written as JSON or JSONL, not {chosen}")
+    number = (opened.revision if at is None else at) if revision else None
     rows = (row.example for row in opened.rows(where=where, at=at))
     if str(file) == "-":
-        write_examples(rows, sys.stdout.buffer, chosen, shape or "plain")
+        write_examples(rows, sys.stdout.buffer, chosen, shape or "plain", number)
         return
-    written = save_examples(rows, file, chosen, shape or "plain")
+    written = save_examples(rows, file, chosen, shape or "plain", number)
     say(f"wrote {written:,} examples to {file}")
 
 

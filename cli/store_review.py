@@ -104,15 +104,33 @@ def _decide(session: Review, doubt: Doubt, key: str) -> bool:
     elif key == "r":
         session.reject(row, click.prompt("Why", default="", show_default=False, err=True))
     elif key == "l":
-        session.relabel(row, click.prompt("Label", default=doubt.label or "", err=True))
+        label = click.prompt("Label", default=doubt.label or "", err=True)
+        if not _is_meant(session, label):
+            return False
+        session.relabel(row, label)
     elif key == "f":
         session.follow(doubt)
     elif key == "e":
-        session.correct(row, edited(row))
+        after = edited(row)
+        if after == row:
+            say("nothing was changed")
+            return False
+        session.correct(row, after)
     else:
         say("  ".join(f"{each} {what}" for each, what in KEYS.items()))
         return False
     return True
+
+
+def _is_meant(session: Review, label: str) -> bool:
+    """Ask before a slip of the keys becomes a class of its own."""
+    from promptlib.errors import did_you_mean
+
+    known = session.store.stats().volume.classes
+    if label in known or not known:
+        return True
+    near = did_you_mean(label, known)
+    return click.confirm(f"No row has the label {label!r} ({near}). Make it?", err=True)
 
 
 def _show(doubt: Doubt, place: str) -> None:

@@ -185,4 +185,9 @@ def merge(
         report = project.import_file(name, file, dry_run=dry_run, by=by, label=label or None)
     if source is not project:
         source.close()
+    report.gone = 0  # what else is here came from elsewhere
+    if report.updated:
+        say(
+            f"rows of {name} that {other} has otherwise: {', '.join(report.samples['updated'])} ..."
+        )
     tell_import(name, f"store {other}", report, as_json)

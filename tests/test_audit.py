@@ -33,6 +33,7 @@ from promptlib.audit.splitting import plan_split
 from promptlib.errors import BadExamplesError, ConfigError, StoreError
 from promptlib.example import Example
 from promptlib.project import Project
+from promptlib.store.settings import EmbedSpec, StoreSettings
 from promptlib.store.store import ExampleStore
 from tests.test_store import exported
 
@@ -204,8 +205,6 @@ def test_the_survivor_of_copies_is_the_one_with_most_behind_it(
 
 
 def test_found_by_a_part_of_the_input_is_not_the_same_input(project: Project) -> None:
-    from promptlib.store.settings import EmbedSpec, StoreSettings
-
     store = project.create_store("rows", StoreSettings(embed=EmbedSpec(fields=["question"])))
     store.add(*(
         Example({"question": "Who wrote it?", "context": f"A text about {name}."}, f"{name} did")
@@ -229,6 +228,68 @@ def test_dedupe_keeps_one_of_each_group(project: Project, store: ExampleStore) -
     assert not plan_dedupe(project, "rows").edits
     store.undo()
     assert exported(store) == before
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "copies"),
+    [
+        (
+            "What does the abbreviation CPR stand for?",
+            "What does the abbreviation IBM stand for?",
+            0,
+        ),
+        (
+            "How long does a transfer take from the US",
+            "How long does a transfer take from the UK",
+            0,
+        ),
+        (
+            "I have a withdrawal waiting to go through.",
+            "I hae a withdrwaal waiting to go through.",
+            2,
+        ),
+        ("how can i put money into my account", "how can i put more money into my account", 2),
+    ],
+)
+def test_a_slip_of_the_pen_is_a_copy_and_another_word_is_not(
+    project: Project, store: ExampleStore, one: str, other: str, copies: int
+) -> None:
+    store.add(*clean(), Example(one, "x", id="p0"), Example(other, "x", id="p1"))
+    assert len(ids_of(project, "near-duplicates", near=1.0) & {"p0", "p1"}) == copies
+
+
+def test_the_clean_way_of_writing_a_label_wins_a_tie(project: Project, store: ExampleStore) -> None:
+    store.add(
+        *clean(), Example("a w1", "x", "late ", id="p0"), Example("b w2", "x", "late", id="p1")
+    )
+    store.edit(plan_fix(find(project, "rows", "label-spelling")).edits)
+    assert store.get("p0").label == store.get("p1").label == "late"
+    store.add(
+        *(Example(f"c w{n}", said, id=f"q{n}") for n, said in enumerate(["Yes", "yes", "yes"]))
+    )
+    assert ids_of(project, "label-spelling") == {"q0", "q1", "q2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_secret"),
+    [
+        ("sk-ant-api03-" + "a1B2" * 10, True), ("sk-proj-" + "a1B2" * 10, True),
+        ("AIza" + "Sy1-_" * 7, True), ("password: correcthorse", True),
+        ("my password is hunter2hunter2", True), ("my password is wrong again", False),
+        ("I asked about sk-something", False),
+    ],
+)  # fmt: skip
+def test_what_is_a_secret(
+    project: Project, store: ExampleStore, text: str, is_secret: bool
+) -> None:
+    store.add(*clean(5), Example(text, "x", id="p0"))
+    assert ids_of(project, "secrets") == ({"p0"} if is_secret else set())
+
+
+def test_guesses_are_not_followed_all_at_once(project: Project, store: ExampleStore) -> None:
+    store.add(*clean(80), Example("card lost stolen wallet", "x", "pin", id="p0"))
+    with pytest.raises(ConfigError, match="guesses: say how many of the likeliest, with --most N"):
+        plan_fix(find(project, "rows", "label-errors"))
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=30))
@@ -351,7 +412,7 @@ def test_a_reduced_store_answers_like_the_whole_one(project: Project, store: Exa
     store.undo()
     assert exported(store) == before
     for size in (3, 400, 1000):
-        with pytest.raises(ConfigError, match="a size must be 4, one of each class, or more"):
+        with pytest.raises(ConfigError, match="a size must be 4, one of each label, or more"):
             plan_reduction(read_rows(store), size)
 
 
@@ -414,6 +475,39 @@ def test_a_spreadsheet_brings_decisions_back(
         store.import_file(file, update=True)
     store.import_file(file, update=True, force=True)
     assert store.get("p1").status == "rejected" and "audit:finding" not in store.get("p1").metadata
+
+
+def test_a_label_in_a_spreadsheet_goes_where_the_store_looks_for_it(
+    project: Project, tmp_path: Path
+) -> None:
+    store = project.create_store("rows", StoreSettings(label="output"))
+    store.add(Example("my card", "crad", id="a"), Example("a pin", "pin", id="b"))
+    file = tmp_path / "decided.csv"
+    file.write_text("id,input,output,label,status\na,my card,crad,card,approved\n"
+                    "b,a pin,pins,pin,approved\n")  # fmt: skip
+    store.import_file(file, update=True)
+    assert (store.get("a").output, store.get("a").label) == ("card", None)
+    assert (store.get("b").output, store.get("b").label) == ("pins", None)
+    run = CliRunner().invoke(cli, ["-C", str(project.root), "store", "edit", "rows", "--where",
+                                   "label=pins", "--label", "pin"])  # fmt: skip
+    assert run.exit_code == 0 and project.store("rows").get("b").output == "pin"
+
+
+def test_an_export_with_its_revision_tells_later_changes(
+    project: Project, store: ExampleStore, tmp_path: Path
+) -> None:
+    store.add(Example("my card", "card", id="a"), Example("a pin", "pin", id="b"))
+    file = tmp_path / "rows.csv"
+    run = CliRunner().invoke(cli, ["-C", str(project.root), "store", "export", "rows", str(file),
+                                   "--revision"])  # fmt: skip
+    assert run.exit_code == 0, run.output
+    store.update(replace(store.get("a"), output="lost"), by="Bo")
+    with pytest.raises(BadExamplesError, match="changed at revision 2 by Bo"):
+        store.import_file(file, update=True)
+    assert (
+        store.import_file(file).conflicts == ["a"]
+        and "store:revision" not in store.get("b").metadata
+    )
 
 
 def test_the_page_needs_nothing_else(project: Project, store: ExampleStore) -> None:

@@ -380,5 +380,5 @@ def test_parquet_of_others(tmp_path: Path) -> None:
     assert row.input == {"q": "why?"}
     assert row.metadata == {"when": "2026-01-02T00:00:00", "tags": ["a", "b"], "price": 1.5}
     parquet.write_table(pyarrow.table({"input": [b"\xff"]}), tmp_path / "y.parquet")
-    with pytest.raises(BadExamplesError, match=":1: a cell holds bytes"):
+    with pytest.raises(BadExamplesError, match=":1: column 'input': a cell holds bytes"):
         read(tmp_path / "y.parquet")

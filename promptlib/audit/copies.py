@@ -7,7 +7,7 @@ another way of saying it for another thing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,9 @@ Floats = NDArray[np.float32]
 NEIGHBOURS = 16
 LETTERS = 0.9
 """Share of letters that stand in the same order, from which two texts are near copies."""
+SLIP = 70
+"""Percent of letters in common from which a word is another one, mistyped."""
+
 LETTER_DIM = 256
 """Columns that the letters of a text are hashed to: only candidates are sought there."""
 BLOCK, FEW = 2_000, 250
@@ -160,6 +163,18 @@ def _pairs(found: Codes, places: Codes | None = None) -> Codes:
     return kept.reshape(-1, 2)
 
 
+def _same_words(one: str, other: str, ratio: Callable[[str, str], float]) -> bool:
+    """Whether texts differ by slips and left-out words, not by a word that stands for another.
+
+    "What does CPR mean?" and "What does IBM mean?" have most letters in common.
+    """
+    mine, theirs = {*one.split()}, {*other.split()}
+    left, right = mine - theirs, theirs - mine
+    odd = [word for word in left if not any(ratio(word, each) >= SLIP for each in right)]
+    rest = [word for word in right if not any(ratio(word, each) >= SLIP for each in left)]
+    return not (odd and rest)
+
+
 def _cosines(pairs: Codes, vectors: Vectors) -> Floats:
     made = np.empty(len(pairs), np.float32)
     for start in range(0, len(pairs), BLOCK):
@@ -180,9 +195,10 @@ def _letters(pairs: Codes, texts: Sequence[str]) -> Floats:
     least = 100 * LETTERS
     for at, (one, other) in enumerate(pairs.tolist()):
         first, second = texts[one][:LONGEST], texts[other][:LONGEST]
-        made[at] = max(
+        alike = max(
             fuzz.ratio(first, second, score_cutoff=least),
             fuzz.token_sort_ratio(first, second, score_cutoff=least),
         )
+        made[at] = alike if alike and _same_words(first, second, fuzz.ratio) else 0
     shares: Floats = made / np.float32(100)
     return shares

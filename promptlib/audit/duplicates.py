@@ -12,8 +12,8 @@ from promptlib.audit.rows import AuditRows, normalised
 from promptlib.store.planning import Edit
 from promptlib.text import canonical_json
 
-SURE_LETTERS = 0.97
-"""Share of letters from which two inputs are one question: only then can answers contradict."""
+SURE = 0.97
+"""Likeness from which two inputs are one question: only then can answers contradict."""
 
 SHOWN = 60
 
@@ -62,7 +62,7 @@ def conflicts(rows: AuditRows) -> Finding:
     pairs = {
         (one, other): f"{max(cosine, letters):.2f} alike"
         for one, other, cosine, letters in _twins(rows)
-        if cosine >= rows.near or letters >= SURE_LETTERS
+        if cosine >= max(SURE, rows.near) or letters >= SURE
         if _disagree(rows, one, other, same_text=rows.normal[one] == rows.normal[other])
     }
     for group in _groups(rows, lambda row: rows.normal[row], of_words=True):

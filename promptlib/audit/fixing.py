@@ -14,6 +14,9 @@ from promptlib.errors import ConfigError
 from promptlib.project import Project
 from promptlib.store.planning import Edit
 
+GUESSED = ("label-errors",)
+"""Findings of which nobody should mend all at once without a look."""
+
 
 @dataclass(frozen=True)
 class Fix:
@@ -32,6 +35,11 @@ def plan_fix(finding: Finding, *, rows: Sequence[str] = (), most: int | None = N
     """
     if unknown := sorted(set(rows) - set(finding.rows)):
         raise ConfigError(f"{finding.id} doesn't concern {', '.join(unknown)}")
+    if finding.id in GUESSED and not rows and most is None:
+        raise ConfigError(
+            f"{finding.id} are a classifier's guesses: say how many of the likeliest, with --most "
+            "N, or which, with --row ID; to look at them first: " + finding.command
+        )
     items = [item for item in finding.items if not rows or not set(rows).isdisjoint(item.ids)]
     chosen = replace(finding, items=items[:most])
     if not finding.fix and finding.items:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from promptlib.audit.finding import Finding, Item, ranked
 from promptlib.audit.rows import AuditRows, normalised
 from promptlib.curation.annotators import annotations_of, majority
 from promptlib.errors import ExampleError, MissingDependencyError
+from promptlib.files.reading import SHORT
 from promptlib.learning.probe import USUAL, fit_probe, folds
 from promptlib.store.planning import Edit
 
@@ -48,7 +50,8 @@ def label_errors(rows: AuditRows) -> Finding:
 
 def label_spelling(rows: AuditRows) -> Finding:
     """Find labels that differ by case, punctuation or space alone."""
-    sizes = Counter(label for label in rows.labels if label is not None)
+    called = [_called(rows, row) for row in range(len(rows))]
+    sizes = Counter(name for name in called if name)
     kinds: dict[str, list[str]] = defaultdict(list)
     for label in sizes:
         kinds[normalised(label) or label].append(label)
@@ -56,11 +59,11 @@ def label_spelling(rows: AuditRows) -> Finding:
     for names in kinds.values():
         if len(names) == 1:
             continue
-        best = max(names, key=lambda name: (sizes[name], name))
-        concerned = [row for row, label in enumerate(rows.labels) if label in names]
+        best = max(names, key=lambda name: (sizes[name], name == name.strip(), name))
+        concerned = [row for row, name in enumerate(called) if name in names]
         told = ", ".join(f"{name!r} ({sizes[name]})" for name in sorted(names))
         edits = [
-            edit for row in concerned if rows.labels[row] != best
+            edit for row in concerned if called[row] != best
             if (edit := _relabel(rows, row, best)) is not None
         ]  # fmt: skip
         score = len(concerned)
@@ -136,8 +139,16 @@ def _suspect(rows: AuditRows, row: int, likely: str, share: float, score: float)
     return Item(rows.ids([row]), told, score, edits, f"label {likely}")
 
 
+def _called(rows: AuditRows, row: int) -> str:
+    """Give a row's label, or an output that is short enough to be one."""
+    output = rows.outputs[row]
+    return rows.labels[row] or (output if len(output) <= SHORT else "")
+
+
 def _relabel(rows: AuditRows, row: int, label: str) -> Edit | None:
     example = rows.examples[row]
+    if rows.labels[row] is None:
+        return Edit(example, replace(example, output=label))
     try:
         return Edit(example, rows.settings.with_label(example, label))
     except ExampleError:  # its output has no place for one

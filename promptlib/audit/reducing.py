@@ -45,9 +45,11 @@ def plan_reduction(rows: AuditRows, size: int) -> Reduction:
     shown = np.array([e.status == "approved" for e in rows.examples])
     positions = np.flatnonzero(shown)
     classes = np.unique(rows.codes[positions])
+    if len(positions) <= len(classes):
+        raise ConfigError(f"{len(positions):,} rows of {len(classes):,} kinds can't be fewer")
     if not len(classes) <= size < len(positions):
         raise ConfigError(
-            f"a size must be {len(classes)}, one of each class, or more, and less than "
+            f"a size must be {len(classes)}, one of each label, or more, and less than "
             f"{len(positions):,}, not {size:,}"
         )
     vectors = rows.vectors[rows.text_of]

@@ -54,10 +54,11 @@ def never_retrieved(rows: AuditRows, log: Vectors | None = None) -> Finding:
             Item(rows.ids(rows.rows_of_text[text]), f"never shown: {rows.texts[text]:.60}")
             for text in np.flatnonzero(counts == 0).tolist()
         ]
+    command = f"promptlib store reduce {rows.store} --to {max(1, len(rows) // 2)} --dry-run"
     return Finding(
         "never-retrieved", "Rows that no query reaches",
         f"nothing asked {_asked(log)} has them among its {SHOWN} nearest: they do no harm, nor any "
-        "good", "note", items, "", f"promptlib store reduce {rows.store} --to N --dry-run",
+        "good", "note", items, "", command,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,16 @@ DETECTORS = (
     "SendGridDetector", "SlackDetector", "SoftlayerDetector", "SquareOAuthDetector",
     "StripeDetector", "TelegramBotTokenDetector", "TwilioKeyDetector",
 )  # fmt: skip
+
+PATTERNS = {
+    "Anthropic key": re.compile(r"\bsk-ant-[\w-]{20,}"),
+    "OpenAI key": re.compile(r"\bsk-(?!ant-)(?:proj-)?[A-Za-z0-9_-]{32,}"),
+    "Google key": re.compile(r"\bAIza[\w-]{35}"),
+    "password": re.compile(
+        r"\bpassword(?:\s*[:=]\s*(\S{6,})|\s+is\s+((?=\S*\d)\S{6,}))", re.IGNORECASE
+    ),
+}
+"""What detect-secrets doesn't know yet, and how people write passwords to each other."""
 
 
 def secrets(rows: AuditRows) -> Finding:
@@ -58,6 +69,9 @@ def _detectors() -> Iterator[None]:
 def _found(text: str) -> Iterator[tuple[str, str]]:
     from detect_secrets.core.scan import scan_line
 
+    for kind, pattern in PATTERNS.items():
+        for match in pattern.finditer(text):
+            yield kind, match[match.lastindex or 0]
     for line in text.splitlines():
         for secret in scan_line(line):
             yield secret.type, secret.secret_value or ""

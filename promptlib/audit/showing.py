@@ -14,9 +14,9 @@ from promptlib.audit.auditing import Audit
 from promptlib.audit.finding import Finding
 from promptlib.audit.projection import project_rows
 from promptlib.example import output_text
+from promptlib.files.reading import REVISION_COLUMN
 from promptlib.reporting.page import Section, make_page
 from promptlib.reporting.pictures import Bars, Cloud, draw_cloud, draw_panels
-from promptlib.store.updating import NOTE_PREFIX, REVISION_COLUMN
 
 SHOWN = 50
 """Items of a finding that the page lists; --json has all."""
@@ -52,6 +52,7 @@ def audit_csv(audit: Audit) -> str:
     Each row stands once, with its gravest finding; the columns that tell of it are not read back.
     """
     examples = {example.id: example for example in audit.looked.rows.examples}
+    labels = dict(zip(examples, audit.looked.rows.labels, strict=True))
     told: dict[str, tuple[str, str, str]] = {}
     for finding in audit.findings:
         for item in finding.items:
@@ -59,12 +60,12 @@ def audit_csv(audit: Audit) -> str:
                 told.setdefault(id, (finding.id, item.reason, item.suggestion))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    notes = [f"{NOTE_PREFIX}{name}" for name in ("finding", "reason", "suggestion")]
+    notes = ["audit:finding", "audit:reason", "audit:suggestion"]
     writer.writerow(["id", "input", "output", "label", "status", *notes, REVISION_COLUMN])
     for id, facts in told.items():
         row = examples[id]
         output = output_text(row.output) if row.output is not None else ""
-        own = [id, output_text(row.input), output, row.label or "", row.status]
+        own = [id, output_text(row.input), output, labels[id] or "", row.status]
         writer.writerow([*own, *facts, audit.revision])
     return out.getvalue()
 

@@ -139,7 +139,8 @@ def _limits(texts: list[str]) -> set[int]:
     lengths = [len(text.rstrip()) for text in texts]
     longest, times = max(Counter(lengths).items())
     dotted = Counter(n for n, text in zip(lengths, texts, strict=True) if DOTS.search(text))
-    found = {n for n, times in dotted.items() if times >= CUT_ROWS and n >= CUT_LENGTH}
+    often = max(CUT_ROWS, dotted.total() / 2)
+    found = {n for n, times in dotted.items() if times >= often and n >= CUT_LENGTH}
     return found | ({longest} if longest >= CUT_LENGTH and times >= CUT_ROWS else set())
 
 

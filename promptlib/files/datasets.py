@@ -34,8 +34,8 @@ def dataset_batches(folder: Path) -> Iterator[tuple[str | None, list[dict[str, A
                 for row in rows:
                     for column, classes in names.items():
                         value = row.get(column)
-                        if isinstance(value, int) and 0 <= value < len(classes):
-                            row[column] = classes[value]
+                        if isinstance(value, int):  # -1 is a row that nobody has labelled
+                            row[column] = classes[value] if 0 <= value < len(classes) else None
                 yield _split(folder, file), rows
         except (pyarrow.ArrowException, OSError) as error:
             raise StoreError(f"can't read {file}: {str(error).splitlines()[0]}") from None

@@ -105,7 +105,8 @@ def _dataset(source: Source) -> Iterator[RawRow]:
         for row in rows:
             number += 1
             try:
-                fields = {name: _plain(value) for name, value in row.items() if value is not None}
+                there = {name: value for name, value in row.items() if value is not None}
+                fields = {name: _cell(name, value) for name, value in there.items()}
                 yield RawRow(number, fields | ({"split": split} if split else {}), None, "")
             except ExampleError as error:
                 yield RawRow(number, {}, str(error), repr(row))
@@ -213,7 +214,7 @@ def _parquet(source: Source) -> Iterator[RawRow]:
                     fields = {
                         name: json.loads(value)
                         if name in as_json and value.startswith(JSON_STARTS)
-                        else _plain(value)
+                        else _cell(name, value)
                         for name, value in row.items()
                         if value is not None
                     }
@@ -223,6 +224,13 @@ def _parquet(source: Source) -> Iterator[RawRow]:
     except ArrowException as error:
         reason = str(error).splitlines()[0]
         raise StoreError(f"{source.name} is not a Parquet file: {reason}") from None
+
+
+def _cell(name: str, value: Any) -> Any:
+    try:
+        return _plain(value)
+    except ExampleError as error:
+        raise ExampleError(f"column {name!r}: {error}; write the file without it") from None
 
 
 def _plain(value: Any) -> Any:

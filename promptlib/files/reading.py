@@ -26,6 +26,12 @@ HELD, HELD_BYTES = 100_000, 64_000_000
 SHORT = 100
 """Characters of the longest output that can be a label."""
 
+NOTE_PREFIXES = ("audit:", "store:")
+"""Columns so called say something of a row and aren't part of it."""
+
+REVISION_COLUMN = "store:revision"
+"""The store's revision when a row was read: what was changed since isn't written over by edits."""
+
 LabelOf = Callable[[Example], str | None]
 
 
@@ -248,7 +254,11 @@ def renamed(
     `as_text` is for tables: their metadata column is JSON.
     """
     taken = set(rename.values())
-    row = {name: value for name, value in fields.items() if name not in taken}
+    row = {
+        name: value
+        for name, value in fields.items()
+        if name not in taken and not name.startswith(NOTE_PREFIXES)
+    }
     for target, column in rename.items():
         if column not in fields:
             continue

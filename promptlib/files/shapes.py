@@ -115,13 +115,21 @@ def _write_sharegpt(example: Example) -> Row:
 def _read_alpaca(fields: Mapping[str, Any]) -> Row:
     parts = [fields.get("instruction"), fields.get("input")]
     text = "\n\n".join(part for part in parts if isinstance(part, str) and part.strip())
-    row = {"input": text, "output": fields.get("output")}
-    rest = {key: fields[key] for key in fields if key not in ("instruction", "input", "output")}
-    return _others(rest, "", row)
+    before = [
+        {"role": role, "content": said}
+        for pair in fields.get("history") or ()
+        for role, said in zip(("user", "assistant"), pair, strict=True)
+    ]
+    asked = [*before, {"role": "user", "content": text}] if before else text
+    row = {"input": asked, "output": fields.get("output")}
+    taken = ("instruction", "input", "output", "history")
+    return _others({key: fields[key] for key in fields if key not in taken}, "", row)
 
 
 def _write_alpaca(example: Example) -> Row:
     asked = example.input
+    if isinstance(asked, Sequence) and not isinstance(asked, str):
+        raise ExampleError(f"{example.id} is a conversation, which an instruction can't be")
     if isinstance(asked, Mapping) and asked.keys() <= {"instruction", "input"}:
         return {"instruction": "", "input": "", **asked, "output": output_text(example.output)}
     return {"instruction": output_text(asked), "input": "", "output": output_text(example.output)}
@@ -168,6 +176,13 @@ def _read_label_studio(fields: Mapping[str, Any]) -> Row:
     data = dict(fields["data"])
     rest = {"id": data.pop("promptlib_id", None) or fields.get("id")}
     rest |= data.pop("metadata", None) or {}
+    spans = [
+        result["value"]
+        for annotation in fields.get("annotations") or ()
+        for result in annotation.get("result") or ()
+        if "labels" in (result.get("value") or {})
+    ]
+    rest |= {"spans": spans} if spans else {}
     asked = next(iter(data.values())) if len(data) == 1 else data
     answers: dict[str, dict[str, Any]] = {}
     for number, annotation in enumerate(fields.get("annotations") or ()):
@@ -216,7 +231,9 @@ def _results(annotation: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Go through what was said: (question, text), of choices and of written answers."""
     for result in annotation.get("result") or ():
         value = result.get("value") or {}
-        said = value.get("choices") or value.get("text") or value.get("labels")
+        if "labels" in value:
+            continue  # a part of the text that has a name, and no answer
+        said = value.get("choices") or value.get("text")
         if isinstance(said, list) and said:
             yield result.get("from_name", "label"), said[0]
         elif isinstance(said, str):

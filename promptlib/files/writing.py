@@ -36,11 +36,13 @@ def format_of(path: Path | str) -> Format:
 
 def save_examples(
     examples: Iterable[Example], path: Path | str, format: Format | None = None,
-    shape: str = "plain",
+    shape: str = "plain", revision: int | None = None,
 ) -> int:  # fmt: skip
     """Write examples to a file, in the order given; returns how many.
 
-    The suffix says how: .jsonl, .csv, .tsv or .parquet, and .gz after it. Raises StoreError.
+    The suffix says how: .jsonl, .json, .csv, .tsv or .parquet, and .gz after it. `revision`, the
+    store's, goes into a column of a table, so that edits of it are told from later ones. Raises
+    StoreError.
     """
     format, count = format or format_of(path), 0
     packed = str(path).lower().endswith(".gz")
@@ -56,15 +58,16 @@ def save_examples(
     with replacing(path) as file:
         if packed:
             with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as out:
-                write_examples(counted(), out, format, shape)  # type: ignore[arg-type]
+                write_examples(counted(), out, format, shape, revision)  # type: ignore[arg-type]
         else:
-            write_examples(counted(), file, format, shape)
+            write_examples(counted(), file, format, shape, revision)
     return count
 
 
 def write_examples(
-    examples: Iterable[Example], file: BinaryIO, format: Format, shape: str = "plain"
-) -> None:
+    examples: Iterable[Example], file: BinaryIO, format: Format, shape: str = "plain",
+    revision: int | None = None,
+) -> None:  # fmt: skip
     """Write examples to an open file; `shape` is how JSON rows are written (see `shapes`)."""
     if format == "parquet":
         _write_parquet(examples, file)
@@ -75,7 +78,7 @@ def write_examples(
             write = Example.to_dict if shape == "plain" else shape_named(shape).write
             _write_json(map(write, examples), text, array=format == "json")
         else:
-            _write_csv(examples, text, "\t" if format == "tsv" else ",")
+            _write_csv(examples, text, "\t" if format == "tsv" else ",", revision)
         text.flush()
     finally:
         text.detach()
@@ -120,12 +123,15 @@ def _write_json(rows: Iterable[dict[str, Any]], text: TextIO, *, array: bool) ->
         text.write("\n]\n" if between == ",\n" else "[]\n")
 
 
-def _write_csv(examples: Iterable[Example], text: TextIO, delimiter: str) -> None:
+def _write_csv(
+    examples: Iterable[Example], text: TextIO, delimiter: str, revision: int | None
+) -> None:
     writer = csv.writer(text, delimiter=delimiter)  # RFC 4180: what it ends lines with, it quotes
-    writer.writerow(COLUMNS)
+    more = [] if revision is None else [revision]
+    writer.writerow([*COLUMNS, *(["store:revision"] if more else [])])
     for example in examples:
         row = example.to_dict()
-        writer.writerow([_cell(row.get(name)) for name in COLUMNS])
+        writer.writerow([*(_cell(row.get(name)) for name in COLUMNS), *more])
 
 
 def _cell(value: Any) -> str:

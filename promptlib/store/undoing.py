@@ -27,7 +27,10 @@ def plan_undo(connection: Connection, state: StoreState, number: int) -> Planned
     log = _rows_of(connection, state.key, number)
     settings = _settings_before(connection, state, number)
     if not log and settings is None:
-        raise StoreError(f"revision {number} has changed nothing that could be taken back")
+        raise StoreError(
+            f"revision {number} has changed nothing that could be taken back: what was purged "
+            "since is gone for good"
+        )
     now = rows_by_id(connection, state.key, log)
     if later := [id for id, (_, after) in log.items() if not _stands(now.get(id), after)]:
         raise ConflictError(

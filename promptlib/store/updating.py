@@ -12,24 +12,19 @@ from sqlalchemy import Connection
 from promptlib.errors import BadExamplesError, ExampleError, StoreError
 from promptlib.example import Example
 from promptlib.files.raw import RawRow, raw_rows
-from promptlib.files.reading import renamed
+from promptlib.files.reading import REVISION_COLUMN, renamed
 from promptlib.files.source import Source
 from promptlib.store.importing import SAMPLE, ImportReport
 from promptlib.store.planning import latest_changes
 from promptlib.store.reports import StoreState
-from promptlib.store.rows import Change, RevisionWriter, row_of, rows_by_id
+from promptlib.store.rows import Change, RevisionWriter, StoredRow, row_of, rows_by_id
+from promptlib.store.settings import StoreSettings
 from promptlib.text import kind_of
 
 if TYPE_CHECKING:
     from promptlib.store.store import ExampleStore
 
 Problem = tuple[int, str]
-
-NOTE_PREFIX = "audit:"
-"""Columns so called say something of a row and aren't part of it."""
-
-REVISION_COLUMN = f"{NOTE_PREFIX}revision"
-"""The store's revision when the row was read: what was changed since isn't written over."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +100,8 @@ def _fields(source: Source, raw: RawRow, rename: Mapping[str, str]) -> dict[str,
     if raw.problem is not None:
         raise ExampleError(raw.problem)
     fields = renamed(raw.fields, rename, as_text=source.format in ("csv", "tsv"))
-    fields = {
-        name: value
-        for name, value in fields.items()
-        if not name.startswith(NOTE_PREFIX) or name == REVISION_COLUMN
-    }
+    if REVISION_COLUMN in raw.fields:
+        fields[REVISION_COLUMN] = raw.fields[REVISION_COLUMN]
     if not isinstance(fields.get("id"), str):
         raise ExampleError("id is missing: an update needs to know which row it is for")
     return fields
@@ -137,7 +129,7 @@ def _plan(connection: Connection, state: StoreState, edits: Edits, force: bool) 
             if before is None or before.deleted:
                 raise ExampleError(f"there is no example {fields['id']!r} in the store")
             fields = {name: fields[name] for name in fields if name != REVISION_COLUMN}
-            example = _edited(before.example, fields, as_text=as_text)
+            example = _edited(before, fields, state.settings, as_text=as_text)
             after = row_of(example, state.settings, source_hash=before.source_hash)
             if after != before and before.id in since:
                 raise ExampleError(since[before.id])
@@ -167,11 +159,20 @@ def _changed_since(
     }
 
 
-def _edited(example: Example, fields: Mapping[str, Any], *, as_text: bool) -> Example:
+def _edited(
+    before: StoredRow, fields: Mapping[str, Any], settings: StoreSettings, *, as_text: bool
+) -> Example:
     """Put what a row says over what an example has; metadata is merged.
 
-    A table has texts alone: where the example has an object or a conversation, they are its JSON.
+    A table has texts alone: where the example has an object or a conversation, they are its JSON. A
+    label that isn't the one in effect is put where the store looks for it.
     """
+    example, label = before.example, fields.get("label")
+    if example.label is None and before.label is not None and isinstance(label, str):
+        fields = {name: value for name, value in fields.items() if name != "label"}
+        if label != before.label:
+            example = settings.with_label(example, label)
+            fields = {name: value for name, value in fields.items() if name != "output"}
     if as_text:
         fields = {name: _like(value, getattr(example, name, "")) for name, value in fields.items()}
     incoming = Example.from_dict({"input": "-", "output": "-", **fields})
