@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from promptlib.advice.outcomes import read_queries
-from promptlib.audit.balance import effective_classes, giants, small_classes
+from promptlib.audit.balance import giants, small_classes
 from promptlib.audit.duplicates import (
     conflicts,
     exact_duplicates,
@@ -33,7 +33,8 @@ from promptlib.audit.texts import (
     mojibake,
     truncated_texts,
 )
-from promptlib.curation.criteria import Criterion, five_criteria
+from promptlib.budget.tokens import TokenCounter
+from promptlib.curation.criteria import Criterion, effective_classes, five_criteria
 from promptlib.curation.general import general_vectors
 from promptlib.curation.likeness import NEAR_DUPLICATE
 from promptlib.curation.sample import read_sample
@@ -79,8 +80,6 @@ class Looked:
     @cached_property
     def tokens(self) -> list[int]:
         """Of each row's input and output, as its first template counts them."""
-        from promptlib.budget.tokens import TokenCounter
-
         counters = (settings.counter for settings in self.settings.values())
         count = next(counters, TokenCounter.for_encoding("o200k_base")).count
         pairs = zip(self.rows.inputs, self.rows.outputs, strict=True)
@@ -247,7 +246,7 @@ def _economy(looked: Looked) -> dict[str, Any]:
                    "p95": float(np.quantile(tokens, 0.95)), "most": int(tokens.max()),
                    "all": int(tokens.sum())},
         "classes": len(classes),
-        "effective_classes": effective_classes(sizes) if sizes else None,
+        "effective_classes": effective_classes(np.array(sizes)) if sizes else None,
         "tokens_by_class": dict(sorted(classes.items(), key=lambda item: -item[1])),
         "prompts": {
             name: {"k": s.k, "examples": round(min(s.k * float(np.median(tokens)),

@@ -9,6 +9,7 @@ import numpy as np
 
 from promptlib.audit.finding import Finding, Item, ranked
 from promptlib.audit.rows import AuditRows
+from promptlib.curation.criteria import effective_classes
 
 SMALL = 8
 """Rows below which a class can't fill a prompt."""
@@ -31,9 +32,10 @@ def small_classes(rows: AuditRows, asked: Mapping[str, int] | None = None) -> Fi
         if queries:
             told += f", {size / total:.1%} of all, for {wanted:.1%} of queries"
         items.append(Item(ids, told, 1 / size))
-    even = f"{effective_classes(list(sizes.values())):.1f} of {len(sizes)}" if sizes else "no"
+    effective = effective_classes(np.array([*sizes.values()])) if sizes else 0.0
+    title = f"Classes with few rows (all are as even as {effective:.1f} of {len(sizes)})"
     return Finding(
-        "small-classes", f"Classes with few rows ({even} classes in effect)",
+        "small-classes", title,
         f"fewer than {SMALL} rows of a class can't show its range", "note",
         ranked(items) if len(sizes) > 1 else [], "",
         f"promptlib store label-next {rows.store} 50 --from UNLABELLED.jsonl",
@@ -57,10 +59,3 @@ def giants(rows: AuditRows, tokens: Sequence[int], room: int | None) -> Finding:
         "giants", "Rows too long for a prompt", why, "note", ranked(items),
         "sets them aside as drafts", f"promptlib store fix {rows.store} --finding giants",
     )  # fmt: skip
-
-
-def effective_classes(sizes: Sequence[int]) -> float:
-    """Give the number of classes that would be as even as these: exp(entropy) of their shares."""
-    shares = np.array(sizes, np.float64)
-    shares = shares[shares > 0] / shares.sum()
-    return float(np.exp(-(shares * np.log(shares)).sum()))

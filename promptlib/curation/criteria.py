@@ -247,9 +247,14 @@ def _answers(sample: Sample) -> NDArray[np.int64]:
     return codes
 
 
-def _evenness(sizes: NDArray[np.int64]) -> float:
+def effective_classes(sizes: NDArray[np.int64]) -> float:
+    """Give the number of classes that would be as even as these: exp(entropy) of their shares."""
     shares = sizes[sizes > 0] / sizes.sum()
-    return float(np.exp(-(shares * np.log(shares)).sum()) / len(sizes))
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def _evenness(sizes: NDArray[np.int64]) -> float:
+    return effective_classes(sizes) / len(sizes)
 
 
 def _grade(value: float, good: float, bad: float) -> Grade:
