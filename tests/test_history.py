@@ -190,3 +190,29 @@ def test_a_prompt_is_built_from_the_store_as_it_was(project: Project) -> None:
         project_at(project, "tickets", 99),
     ):
         pass
+
+
+def test_a_curators_work_outlives_its_source_and_can_all_be_taken_back(
+    store: ExampleStore, tmp_path: Path
+) -> None:
+    rows = [
+        {"input": f"row {n} of {n % 7}", "output": f"label {n % 7}", "id": f"r{n}"}
+        for n in range(300)
+    ]
+    file = write_rows(tmp_path / "source.jsonl", rows)
+    store.import_file(file)
+    states = [exported(store)]
+
+    def edit(numbers: range, **values: object) -> None:
+        seen = [store.get(f"r{n}") for n in numbers]
+        store.edit([Edit(row, replace(row, **values) if values else None) for row in seen])  # type: ignore[arg-type]
+        states.append(exported(store))
+
+    edit(range(100), output="mended")
+    edit(range(100, 150), status="rejected")
+    edit(range(150, 200))
+    again = store.import_file(file)
+    assert exported(store) == states[-1] and again.kept == 200 and again.unchanged == 100
+    for before in reversed(states[:-1]):
+        store.undo(states.index(before) + 2)
+        assert exported(store) == before
