@@ -56,7 +56,14 @@ def audit(
     promptlib store import banking77 suspects.csv --update --dry-run
     """
     from promptlib.audit.auditing import audit_store
-    from promptlib.audit.showing import audit_csv, audit_page, audit_table, item_table
+    from promptlib.audit.showing import (
+        audit_csv,
+        audit_page,
+        audit_table,
+        criteria_table,
+        economy_lines,
+        item_table,
+    )
     from promptlib.reporting.pictures import check_pictures
 
     for file in filter(None, (html, table, atlas)):
@@ -85,6 +92,10 @@ def audit(
     else:
         columns, rows = audit_table(found)
         print_table(columns, rows, free="what")
+        columns, rows = criteria_table(found)
+        print_table(columns, rows, free="meaning")
+        for line in economy_lines(found):
+            say(line)
     for finding in found.findings if only else ():
         say(f"{finding.id}: {counted(len(finding.rows), 'row')}; {finding.why}; {finding.command}")
     clean = f"; nothing found: {', '.join(found.clean)}" if found.clean else ""

@@ -20,6 +20,8 @@ from promptlib.reporting.pictures import Bars, Cloud, draw_cloud, draw_panels
 
 SHOWN = 50
 """Items of a finding that the page lists; --json has all."""
+DEAR = 5
+"""Classes that are named for their cost."""
 COLOURS = 10
 """Labels that have a colour of their own in the picture."""
 BARS = 40
@@ -34,6 +36,37 @@ def audit_table(audit: Audit) -> Table:
         for finding in audit.findings
     ]
     return ["severity", "finding", "rows", "what", "command"], rows
+
+
+def criteria_table(audit: Audit) -> Table:
+    """Give a line for each of the five criteria of training data."""
+    rows = [
+        [c.name, c.grade or "", c.score.value if c.score else None, len(c.affected) or None,
+         f"needs {c.missing}" if c.missing else c.meaning]
+        for c in audit.criteria
+    ]  # fmt: skip
+    return ["criterion", "grade", "score", "rows behind it", "meaning"], rows
+
+
+def economy_lines(audit: Audit) -> list[str]:
+    """Say in sentences what rows, classes and prompts cost."""
+    tokens = audit.economy.get("tokens")
+    if tokens is None:
+        return []
+    lines = [
+        f"A row has {tokens['median']:,.0f} tokens at the median, {tokens['p95']:,.0f} at the 95th "
+        f"percentile, {tokens['most']:,} at most; all together {tokens['all']:,}."
+    ]
+    classes = list(audit.economy["tokens_by_class"].items())[:DEAR]
+    if len(classes) > 1:
+        named = ", ".join(f"{label} ({mean:,.0f})" for label, mean in classes)
+        lines.append(f"The dearest classes, in tokens a row: {named}.")
+    for name, each in audit.economy["prompts"].items():
+        lines.append(
+            f"A prompt of {name} usually shows {each['examples']:,} tokens of examples (k "
+            f"{each['k']}, budget {each['budget']:,})."
+        )
+    return lines
 
 
 def item_table(finding: Finding, most: int | None = SHOWN) -> Table:
@@ -90,7 +123,7 @@ def audit_page(audit: Audit, *, umap: bool = False) -> str:
                 "The store as a map", lines=[_MAP], picture=picture.decode(),
             ),
             *_classes(audit),
-            _tokens(audit),
+            Section("Tokens", lines=economy_lines(audit)),
             *_criteria(audit),
             *map(_finding, audit.findings),
         ],
@@ -135,22 +168,6 @@ def _classes(audit: Audit) -> list[Section]:
         told += f", as even as {effective:.1f} of one size"
     more = [f"The {BARS} largest are shown."] if len(sizes) > BARS else []
     return [Section("Classes", lines=[f"{told}.", *more], picture=picture.decode())]
-
-
-def _tokens(audit: Audit) -> Section:
-    tokens = audit.economy.get("tokens")
-    if tokens is None:
-        return Section()
-    rows = [
-        [name, each["k"], each["examples"], each["budget"]]
-        for name, each in audit.economy["prompts"].items()
-    ]
-    lines = [
-        f"A row has {tokens['median']:,.0f} tokens at the median, {tokens['p95']:,.0f} at the 95th "
-        f"percentile, {tokens['most']:,} at most; all together {tokens['all']:,}."
-    ]
-    columns = ["template", "k", "tokens of its examples, usually", "budget"] if rows else []
-    return Section("Tokens", lines=lines, columns=columns, rows=rows)
 
 
 def _criteria(audit: Audit) -> list[Section]:
