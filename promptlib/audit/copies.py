@@ -22,8 +22,8 @@ Floats = NDArray[np.float32]
 NEIGHBOURS = 16
 LETTERS = 0.9
 """Share of letters that stand in the same order, from which two texts are near copies."""
-SLIP = 70
-"""Percent of letters in common from which a word is another one, mistyped."""
+SLIP = 3
+"""Letters of a word for each that may be wrong, missing or out of order: "and" and "adn"."""
 
 LETTER_DIM = 256
 """Columns that the letters of a text are hashed to: only candidates are sought there."""
@@ -163,16 +163,22 @@ def _pairs(found: Codes, places: Codes | None = None) -> Codes:
     return kept.reshape(-1, 2)
 
 
-def _same_words(one: str, other: str, ratio: Callable[[str, str], float]) -> bool:
+def _same_words(one: str, other: str, distance: Callable[[str, str], int]) -> bool:
     """Whether texts differ by slips and left-out words, not by a word that stands for another.
 
     "What does CPR mean?" and "What does IBM mean?" have most letters in common.
     """
+
+    def odd(words: set[str], others: set[str]) -> bool:
+        return not all(any(_is_slip(word, each, distance) for each in others) for word in words)
+
     mine, theirs = {*one.split()}, {*other.split()}
     left, right = mine - theirs, theirs - mine
-    odd = [word for word in left if not any(ratio(word, each) >= SLIP for each in right)]
-    rest = [word for word in right if not any(ratio(word, each) >= SLIP for each in left)]
-    return not (odd and rest)
+    return not (odd(left, right) and odd(right, left))
+
+
+def _is_slip(one: str, other: str, distance: Callable[[str, str], int]) -> bool:
+    return distance(one, other) <= max(len(one), len(other)) // SLIP
 
 
 def _cosines(pairs: Codes, vectors: Vectors) -> Floats:
@@ -189,6 +195,7 @@ def _letters(pairs: Codes, texts: Sequence[str]) -> Floats:
     """Say which share of letters two texts have in common, their words in order or sorted."""
     try:
         from rapidfuzz import fuzz
+        from rapidfuzz.distance import OSA
     except ImportError:
         raise MissingDependencyError("near copies", "audit") from None
     made = np.empty(len(pairs), np.float32)
@@ -199,6 +206,6 @@ def _letters(pairs: Codes, texts: Sequence[str]) -> Floats:
             fuzz.ratio(first, second, score_cutoff=least),
             fuzz.token_sort_ratio(first, second, score_cutoff=least),
         )
-        made[at] = alike if alike and _same_words(first, second, fuzz.ratio) else 0
+        made[at] = alike if alike and _same_words(first, second, OSA.distance) else 0
     shares: Floats = made / np.float32(100)
     return shares
