@@ -204,6 +204,18 @@ def test_the_survivor_of_copies_is_the_one_with_most_behind_it(
     assert item.ids[0] == "b" and {edit.before.id for edit in item.edits} == {"a", "c"}
 
 
+def test_texts_that_are_composed_otherwise_have_one_vector(
+    project: Project, store: ExampleStore
+) -> None:
+    composed, apart = "my caf\u00e9 card", "my cafe\u0301 card"
+    store.add(Example(apart, "x", id="a"), Example(composed, "x", id="b"), *clean())
+    rows = read_rows(store)
+    assert len(rows.vectors) == len(rows.texts) == 61 and rows.text_of[0] == rows.text_of[1]
+    for at, text in enumerate(rows.texts[1:], start=1):  # the first has either's
+        assert np.allclose(rows.vectors[at], project.embedder.embed([text])[0], atol=1e-3)
+    assert ids_of(project, "normalised-duplicates") == {"a", "b"}
+
+
 def test_found_by_a_part_of_the_input_is_not_the_same_input(project: Project) -> None:
     store = project.create_store("rows", StoreSettings(embed=EmbedSpec(fields=["question"])))
     store.add(*(

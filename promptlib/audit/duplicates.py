@@ -20,9 +20,7 @@ SHOWN = 60
 
 def exact_duplicates(rows: AuditRows) -> Finding:
     """Find rows with the same input, output and label."""
-    groups = _groups(
-        rows, lambda row: (canonical_json(rows.examples[row].input), _answer(rows, row))
-    )
+    groups = _groups(rows, lambda row: (_input(rows, row), _answer(rows, row)))
     items = [_cluster(rows, group, "the same input and output") for group in groups]
     return _finding("exact-duplicates", "Rows that stand twice", items, rows)
 

@@ -20,6 +20,7 @@ from promptlib.audit.copies import (
     find_twins,
     letter_vectors,
 )
+from promptlib.curation.likeness import NEAR_DUPLICATE
 from promptlib.embedding.embedder import Progress, Vectors
 from promptlib.errors import StoreError
 from promptlib.example import Example, output_text, retrieval_text
@@ -129,7 +130,7 @@ class AuditRows:
 
 
 def read_rows(
-    store: ExampleStore, *, near: float = 0.95, progress: Progress | None = None
+    store: ExampleStore, *, near: float = NEAR_DUPLICATE, progress: Progress | None = None
 ) -> AuditRows:
     """Read the rows that nobody has rejected; those without a vector are embedded.
 
@@ -140,16 +141,20 @@ def read_rows(
         raise StoreError(f"store {store.name!r} has no rows to look at")
     settings = store.settings
     examples = [row.example for row in rows]
-    texts = [retrieval_text(example.input, settings.embed) for example in examples]
-    places: dict[str, int] = {}
-    text_of = np.array([places.setdefault(text, len(places)) for text in texts], np.int64)
-    hashes = {text_hash(text): text for text in places}
+    found = [retrieval_text(example.input, settings.embed) for example in examples]
+    hashes = list(map(text_hash, found))
+    # By hash, as vectors are: texts that differ in Unicode's composition alone have one.
+    texts: dict[str, str] = {}
+    for hash, text in zip(hashes, found, strict=True):
+        texts.setdefault(hash, text)
+    places = {hash: place for place, hash in enumerate(texts)}
+    text_of = np.array([places[hash] for hash in hashes], np.int64)
     if not store.database.read_only:
-        embed_missing(store.database, store.embedder, hashes, progress)
+        embed_missing(store.database, store.embedder, texts, progress)
     with store.database.read() as connection:
-        vectors = _matrix(connection, store, list(hashes.items()))
+        vectors = _matrix(connection, store, list(texts.items()))
     return AuditRows(
-        store.name, settings, examples, [row.label for row in rows], list(places), text_of,
+        store.name, settings, examples, [row.label for row in rows], list(texts.values()), text_of,
         vectors, near, store.reviewed(), progress,
     )  # fmt: skip
 
