@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 COMMANDS = (
-    "advise", "bootstrap", "build", "bundle", "calibrate", "doctor", "eval", "finetune", "init",
-    "model", "replay", "run", "search", "store", "template", "test", "tokens", "tune", "usage",
+    "advise", "bootstrap", "build", "bundle", "calibrate", "doctor", "eval", "finetune", "index",
+    "init", "model", "replay", "run", "search", "store", "template", "test", "tokens", "tune",
+    "usage",
 )  # fmt: skip
 """Each is in a file of its own, read only when the command is used or listed."""
 

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from promptlib.embedding.embedder import Precision
 from promptlib.embedding.source import DEFAULT_MODEL
 from promptlib.errors import ConfigError
+from promptlib.index.recall import RECALL
 from promptlib.models.spec import ModelSpec
 from promptlib.validation import Strict, problem_text
 
@@ -41,6 +42,15 @@ class EmbedderConfig(Strict):
 
     model: Annotated[str, Field(min_length=1)] = DEFAULT_MODEL
     precision: Precision = "fp32"
+    dimensions: Annotated[int, Field(ge=1)] | None = None
+    """Numbers that are kept of each vector, for models that put what matters first."""
+
+
+class IndexConfig(Strict):
+    """How the indexes of stores search."""
+
+    recall: Annotated[float, Field(gt=0, le=1)] = RECALL
+    """Share of the 10 nearest rows that a search of a large store must find."""
 
 
 class ProjectConfig(Strict):
@@ -53,6 +63,7 @@ class ProjectConfig(Strict):
     encoding: str | None = None
     usage: bool = False
     embedder: EmbedderConfig = Field(default_factory=EmbedderConfig)
+    index: IndexConfig = Field(default_factory=IndexConfig)
     models: dict[str, ModelSpec] = Field(default_factory=dict)
     """Language models that can be asked, by a name of your own."""
 
@@ -102,4 +113,9 @@ def _known_keys(problem: Any) -> list[str]:
     first, *rest = problem["loc"]
     if not rest:
         return list(ProjectConfig.model_fields)
-    return list((ModelSpec if first == "models" else EmbedderConfig).model_fields)
+    tables: dict[str, type[Strict]] = {
+        "models": ModelSpec,
+        "embedder": EmbedderConfig,
+        "index": IndexConfig,
+    }
+    return list(tables[first].model_fields)

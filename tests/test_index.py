@@ -275,6 +275,17 @@ def test_vectors_that_another_process_makes_are_found(store: ExampleStore) -> No
     assert index.refresh().pending == 0
 
 
+def test_an_index_that_takes_long_to_build_is_not_built_every_second(store: ExampleStore) -> None:
+    fill(store, 10)
+    index = ExampleIndex(ExampleStore(store.database, store.name, HashingEmbedder(128)))
+    state = index.refresh()
+    index._took = 100.0
+    index._looked -= 500  # half of what it waits then
+    assert index.refresh() is state
+    index.embed_missing()  # by this process: it knows that there is something to find
+    assert index.refresh().pending == 0
+
+
 def test_missing_vectors_in_a_read_only_project_are_an_error(
     store: ExampleStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

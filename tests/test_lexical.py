@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlib.index.lexical import (
+    Part,
     Postings,
     bm25_scores,
     known_terms,
@@ -22,7 +23,7 @@ texts = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=8).map(" ".join)
 
 def scores(query: str, rows: list[str], alive: list[bool] | None = None) -> np.ndarray:
     marks = np.array([True] * len(rows) if alive is None else alive, dtype=bool)
-    parts = [(Postings.of_texts(rows), marks)]
+    parts = [Part(Postings.of_texts(rows), marks)]
     return bm25_scores(known_terms(terms_of(query), parts), parts)
 
 
@@ -64,8 +65,8 @@ def test_base_and_delta_score_as_one_index_of_the_living(
     cut = data.draw(st.integers(0, len(rows)))
     marks = np.array(alive, dtype=bool)
     parts = [
-        (Postings.of_texts(rows[:cut]), marks[:cut]),
-        (Postings.of_texts(rows[cut:]), marks[cut:]),
+        Part(Postings.of_texts(rows[:cut]), marks[:cut]),
+        Part(Postings.of_texts(rows[cut:]), marks[cut:]),
     ]
     found = bm25_scores(known_terms(terms_of("a b c b"), parts), parts)[marks]
     fresh = scores("a b c b", [row for row, lives in zip(rows, alive, strict=True) if lives])
@@ -119,8 +120,8 @@ def test_rows_have_the_weights_of_their_words(
     marks = np.array(data.draw(st.lists(st.booleans(), min_size=len(texts), max_size=len(texts))))
     marks = marks.astype(bool)
     parts = [
-        (Postings.of_texts(first), marks[: len(first)]),
-        (Postings.of_texts(second), marks[len(first) :]),
+        Part(Postings.of_texts(first), marks[: len(first)]),
+        Part(Postings.of_texts(second), marks[len(first) :]),
     ]
     positions = np.flatnonzero(marks)[::-1]
     known = known_terms(terms_of(query), parts)

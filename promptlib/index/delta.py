@@ -32,7 +32,7 @@ def caught_up(
     alive = state.alive.copy()
     base_rows = len(state.base.rows)
     keys = np.asarray(changed, dtype=np.int64)
-    alive[:base_rows] &= ~np.isin(state.base.rows.keys, keys)
+    alive[state.base.places_of(keys)] = False
     alive[base_rows:] &= ~np.isin(state.delta.keys, keys)
     kept = alive[base_rows:]
     delta = _joined(state.delta, kept, rows)

@@ -12,8 +12,9 @@ import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import regex
@@ -53,6 +54,15 @@ def terms_of(text: str) -> Counter[int]:
 
 
 @dataclass(frozen=True)
+class Impacts:
+    """What each posting was worth when its index was built, but for the rarity of the term."""
+
+    weights: NDArray[np.float32]  # (p,)
+    mean: float
+    """The mean length of rows at that time."""
+
+
+@dataclass(frozen=True)
 class Postings:
     """Which rows have which terms, sorted by (term, row): an inverted index in five arrays."""
 
@@ -61,6 +71,14 @@ class Postings:
     rows: NDArray[np.int32]  # (p,)
     counts: NDArray[np.int32]  # (p,) how often the row has the term
     lengths: NDArray[np.int32]  # (n,) terms of each row, repeats counted
+    impacts: Impacts | None = None
+    """Of a large index, for `likely_rows`."""
+
+    def with_impacts(self) -> Postings:
+        """Work out what each posting is worth now."""
+        mean = float(self.lengths.mean()) if self.lengths.any() else 1.0
+        weights = self.counts / (self.counts + stretch(self.lengths[self.rows], mean))
+        return replace(self, impacts=Impacts(weights.astype(np.float32), mean))
 
     def of(self, term: int) -> slice:
         """Find the postings of a term."""
@@ -72,25 +90,16 @@ class Postings:
     @classmethod
     def of_texts(cls, texts: Iterable[str]) -> Postings:
         """Index texts: row i is the i-th of them."""
-        spread, counts, sizes, lengths = array("Q"), array("i"), array("i"), array("i")
+        builder = PostingsBuilder()
         for text in texts:
-            terms = terms_of(text)
-            spread.extend(terms)
-            counts.extend(terms.values())
-            sizes.append(len(terms))
-            lengths.append(terms.total())
-        return cls._sorted(
-            np.array(spread, np.uint64),
-            np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
-            np.array(counts, np.int32),
-            np.array(lengths, np.int32),
-        )
+            builder.add(text)
+        return builder.done()
 
     def joined(self, kept: NDArray[np.bool_], more: Postings) -> Postings:
         """Keep some rows, numbered anew, and put others after them."""
         number = np.cumsum(kept, dtype=np.int32) - 1
         mine = kept[self.rows]
-        return self._sorted(
+        return self.sorted(
             np.concatenate([self._spread[mine], more._spread]),
             np.concatenate([number[self.rows[mine]], more.rows + np.int32(kept.sum())]),
             np.concatenate([self.counts[mine], more.counts]),
@@ -102,18 +111,91 @@ class Postings:
         return np.repeat(self.terms, np.diff(self.starts))
 
     @classmethod
-    def _sorted(
+    def sorted(
         cls, spread: NDArray[np.uint64], rows: NDArray[np.int32], counts: NDArray[np.int32],
         lengths: NDArray[np.int32],
     ) -> Postings:  # fmt: skip
+        """Sort postings: the term, the row and the count of each, and the length of each row."""
         order = np.lexsort((rows, spread))
         terms, first = np.unique(spread[order], return_index=True)
         starts = np.append(first, len(rows)).astype(np.int64)
         return cls(terms, starts, rows[order], counts[order], lengths)
 
 
-Part = tuple[Postings, NDArray[np.bool_]]
-"""An index, and which of its rows are alive."""
+class PostingsBuilder:
+    """Indexes texts one by one."""
+
+    def __init__(self) -> None:
+        self._spread, self._counts = array("Q"), array("i")
+        self._sizes, self._lengths = array("i"), array("i")
+
+    def add(self, text: str) -> None:
+        """Add the next row."""
+        terms = terms_of(text)
+        self._spread.extend(terms)
+        self._counts.extend(terms.values())
+        self._sizes.append(len(terms))
+        self._lengths.append(terms.total())
+
+    def done(self) -> Postings:
+        """Give the index."""
+        return Postings.sorted(
+            np.array(self._spread, np.uint64),
+            np.repeat(np.arange(len(self._sizes), dtype=np.int32), self._sizes),
+            np.array(self._counts, np.int32),
+            np.array(self._lengths, np.int32),
+        )
+
+
+@dataclass(frozen=True)
+class Part:
+    """An index, which of its rows are alive, and what BM25 asks of those."""
+
+    postings: Postings
+    alive: NDArray[np.bool_]
+
+    @cached_property
+    def dead(self) -> NDArray[np.int64]:
+        """Where the rows lie that aren't alive."""
+        return np.flatnonzero(~self.alive)
+
+    @cached_property
+    def rows(self) -> int:
+        """How many are alive."""
+        return len(self.alive) - len(self.dead)
+
+    @cached_property
+    def length(self) -> int:
+        """Terms of all rows alive."""
+        lengths = self.postings.lengths
+        return int(lengths.sum(dtype=np.int64) - lengths[self.dead].sum(dtype=np.int64))
+
+    def having(self, at: slice) -> int:
+        """Count the rows alive among these postings."""
+        rows = self.postings.rows[at]
+        if not len(rows) or not len(self.dead):
+            return len(rows)
+        return len(rows) - int(np.count_nonzero(find_sorted(rows, self.dead)[1]))
+
+
+def mean_length(parts: Sequence[Part]) -> float:
+    """Give the mean number of terms of the rows alive."""
+    total, rows = sum(part.length for part in parts), sum(part.rows for part in parts)
+    return total / rows if total else 1.0
+
+
+def stretch(lengths: NDArray[np.int32], mean: float) -> NDArray[np.float64]:
+    """Say how much a row's length takes from the weight of its terms, by BM25."""
+    stretched: NDArray[Any] = K1 * (1 - B + B * lengths / mean)
+    return stretched
+
+
+def find_sorted(
+    rows: NDArray[np.int32], wanted: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Look numbers up among sorted ones, at least one: where each is, and whether it is there."""
+    places = np.minimum(np.searchsorted(rows, wanted), len(rows) - 1)
+    return places, rows[places] == wanted
 
 
 @dataclass(frozen=True)
@@ -130,14 +212,11 @@ class KnownTerm:
 
 def known_terms(query: Counter[int], parts: Sequence[Part]) -> list[KnownTerm]:
     """Look up the terms of a query, in one order, so that sums over them are always the same."""
-    alive_rows = sum(int(alive.sum()) for _, alive in parts)
+    alive_rows = sum(part.rows for part in parts)
     known = []
     for term, times in sorted(query.items()):
-        found = tuple(postings.of(term) for postings, _ in parts)
-        having = sum(
-            int(np.count_nonzero(alive[postings.rows[at]]))
-            for (postings, alive), at in zip(parts, found, strict=True)
-        )
+        found = tuple(part.postings.of(term) for part in parts)
+        having = sum(part.having(at) for part, at in zip(parts, found, strict=True))
         if having:
             rarity = float(np.log1p((alive_rows - having + 0.5) / (having + 0.5)))
             known.append(KnownTerm(times, rarity, found))
@@ -150,16 +229,40 @@ def bm25_scores(known: Sequence[KnownTerm], parts: Sequence[Part]) -> NDArray[np
     Only rows alive make the statistics. Rows without any of the terms score 0. Equal rows score
     equal to the last bit, wherever they lie.
     """
-    alive_rows = sum(int(alive.sum()) for _, alive in parts)
-    total = sum(int(postings.lengths[alive].sum()) for postings, alive in parts)
-    mean = total / alive_rows if total else 1.0
-    scores = [np.zeros(len(alive)) for _, alive in parts]
+    mean = mean_length(parts)
+    scores = [np.zeros(len(part.alive)) for part in parts]
     for term in known:
-        for (postings, _), at, score in zip(parts, term.postings, scores, strict=True):
+        for part, at, score in zip(parts, term.postings, scores, strict=True):
+            postings = part.postings
             rows, counts = postings.rows[at], postings.counts[at]
-            stretch = K1 * (1 - B + B * postings.lengths[rows] / mean)
-            score[rows] += term.times * term.rarity * (counts / (counts + stretch))
+            stretched = stretch(postings.lengths[rows], mean)
+            score[rows] += term.times * term.rarity * (counts / (counts + stretched))
     return np.concatenate(scores)
+
+
+def bm25_scores_at(
+    known: Sequence[KnownTerm], parts: Sequence[Part], positions: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Score some rows alone; to the last bit what `bm25_scores` says of them.
+
+    `positions` count through all parts, one after the other.
+    """
+    mean, start = mean_length(parts), 0
+    scores: NDArray[np.float64] = np.zeros(len(positions))
+    for number, part in enumerate(parts):
+        here = np.flatnonzero((positions >= start) & (positions < start + len(part.alive)))
+        mine, postings = positions[here] - start, part.postings
+        stretched = stretch(postings.lengths[mine], mean)
+        for term in known if len(mine) else ():
+            at = term.postings[number]
+            if at.start == at.stop:
+                continue
+            places, has = find_sorted(postings.rows[at], mine)
+            counts = postings.counts[at][places[has]]
+            weight = counts / (counts + stretched[has])
+            scores[here[has]] += term.times * term.rarity * weight
+        start += len(part.alive)
+    return scores
 
 
 def word_weights(
@@ -170,11 +273,10 @@ def word_weights(
     `positions` count through all parts, one after the other.
     """
     weights, start = np.zeros((len(positions), len(known))), 0
-    for part, (postings, alive) in enumerate(parts):
+    for number, part in enumerate(parts):
         for column, term in enumerate(known):
-            rows = postings.rows[term.postings[part]]  # sorted
+            rows = part.postings.rows[term.postings[number]]
             if len(rows):
-                near = rows[np.searchsorted(rows, positions - start).clip(max=len(rows) - 1)]
-                weights[near == positions - start, column] = term.rarity
-        start += len(alive)
+                weights[find_sorted(rows, positions - start)[1], column] = term.rarity
+        start += len(part.alive)
     return weights

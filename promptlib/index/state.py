@@ -18,12 +18,18 @@ from promptlib.embedding.embedder import Vectors
 from promptlib.hint import Volume
 from promptlib.index.base import Base, Origin, Rows
 from promptlib.index.candidates import Candidates
-from promptlib.index.lexical import KnownTerm, Part, bm25_scores, known_terms, word_weights
+from promptlib.index.lexical import KnownTerm, Part, known_terms, word_weights
 from promptlib.index.lots import draw_lots
+from promptlib.index.nearest import open_faiss
+from promptlib.index.word_scores import WordScores
+from promptlib.store.vectors import Halves
 
 DIGITS = 5
 """Scores are rounded to this many digits and ties break by id, so that threads, batches and
 the order of insertion never change a prompt."""
+
+WHOLE_TIES = 100_000
+"""Rows of one score that are looked at to find those with the first ids."""
 
 MARGIN = 16
 """Candidates fetched beyond those asked for, so that a tie at the end is seen whole."""
@@ -46,13 +52,12 @@ class State:
     """Rows that can't be found because they have no vector for this embedder."""
 
     def __len__(self) -> int:
-        return int(self.alive.sum())
+        return self._living
 
     @property
     def changed(self) -> int:
         """How many rows differ from the base: what catching up has cost so far."""
-        base_rows = len(self.base.rows)
-        return len(self.delta) + base_rows - int(self.alive[:base_rows].sum())
+        return len(self.delta) + len(self._words[0].dead)
 
     # -- finding ---------------------------------------------------------------------------------
 
@@ -62,7 +67,7 @@ class State:
         `allowed` marks, by position, the rows that may be found; the dead never are.
         """
         alive = self.alive if allowed is None else self.alive & allowed
-        count = int(alive.sum())
+        count = self._living if allowed is None else int(np.count_nonzero(alive))
         k, fetch = min(k, count), min(k + MARGIN, count)
         if not k:
             return Candidates.none(len(query))
@@ -71,23 +76,28 @@ class State:
             if len(found) > fetch:
                 found = found.at(slice(fetch))
             # A tie at the cut must be seen whole, since ids decide it.
-            if fetch == count or found.similarity[k - 1] - found.similarity[-1] > 2 * 10**-DIGITS:
+            if (
+                fetch == count
+                or len(found) < fetch
+                or fetch > WHOLE_TIES
+                or found.similarity[k - 1] - found.similarity[-1] > 2 * 10**-DIGITS
+            ):
                 return found.at(slice(k))
             fetch = min(fetch * 4, count)
 
-    def matching(
-        self, words: NDArray[np.float64], k: int, allowed: Mask | None = None
-    ) -> Positions:
+    def matching(self, words: WordScores, k: int, allowed: Mask | None = None) -> Positions:
         """Find the k rows that match best by `word_scores`; rows that share no word aren't found.
 
         Ties at the cut are broken by id.
         """
         alive = self.alive if allowed is None else self.alive & allowed
-        positions = np.flatnonzero(alive & (words > 0))
+        positions = words.likely(k, alive)
+        scores = words.at(positions)
+        positions, scores = positions[scores > 0], scores[scores > 0]
         if len(positions) > k:
-            least = np.partition(words[positions], -k)[-k]
-            positions = positions[words[positions] >= least]
-            order = np.lexsort((self._ids(positions), -words[positions]))
+            best = scores >= np.partition(scores, -k)[-k]
+            positions, scores = positions[best], scores[best]
+            order = np.lexsort((self.ids_at(positions), -scores))
             positions = positions[order[:k]]
         return positions
 
@@ -109,27 +119,27 @@ class State:
         if k < len(positions):
             drawn = lots <= np.partition(lots, k)[k]  # all of a tie at the cut, which ids decide
             positions, lots = positions[drawn], lots[drawn]
-        order = np.lexsort((self._ids(positions), lots))
+        order = np.lexsort((self.ids_at(positions), lots))
         return positions[order[:k]]
 
     def without(self, ids: Collection[str]) -> Mask:
         """Mark the rows that have none of these ids."""
-        return ~np.isin(self._ids(slice(None)), list(ids))
+        return ~np.isin(self.ids_at(slice(None)), list(ids))
 
     def scored(
-        self, positions: Positions, query: Vectors, words: NDArray[np.float64] | None = None
+        self, positions: Positions, query: Vectors, words: WordScores | None = None
     ) -> Candidates:
         """Score rows by the cosine, and put the nearest first; ties by id."""
         # FAISS's sums depend on its kernel; these don't, so that equal texts score equal.
-        vectors = self._gather(positions, self.base.rows.vectors, self.delta.vectors)
+        vectors = self.vectors_at(positions)
         cosine = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
         found = Candidates(
             positions=positions,
             keys=self.keys_at(positions),
-            ids=self._ids(positions),
+            ids=self.ids_at(positions),
             labels=self.labels_at(positions),
             similarity=cosine.clip(-1, 1).round(DIGITS),
-            lexical=np.zeros(len(positions)) if words is None else words[positions],
+            lexical=np.zeros(len(positions)) if words is None else words.at(positions),
             vectors=vectors,
             texts=self._gather(positions, self.base.rows.texts, self.delta.texts),
             words=np.zeros((len(positions), 0)),
@@ -140,9 +150,9 @@ class State:
         """Look up the terms of a query among the rows."""
         return known_terms(terms, self._words)
 
-    def word_scores(self, known: Sequence[KnownTerm]) -> NDArray[np.float64]:
-        """Score every row for the terms of a query by BM25, rounded to DIGITS."""
-        return bm25_scores(known, self._words).round(DIGITS)
+    def word_scores(self, known: Sequence[KnownTerm]) -> WordScores:
+        """Score rows for the terms of a query by BM25, rounded to DIGITS."""
+        return WordScores(known, self._words, DIGITS)
 
     def words_in(self, found: Candidates, known: Sequence[KnownTerm]) -> Candidates:
         """Add to candidates which of a query's terms they have, by inverse document frequency."""
@@ -150,7 +160,7 @@ class State:
 
     def with_word_scores(self, found: Candidates, known: Sequence[KnownTerm]) -> Candidates:
         """Add the BM25 scores to candidates that were found without them."""
-        return replace(found, lexical=self.word_scores(known)[found.positions])
+        return replace(found, lexical=self.word_scores(known).at(found.positions))
 
     # -- facts -----------------------------------------------------------------------------------
 
@@ -162,26 +172,39 @@ class State:
     @cached_property
     def volume(self) -> Volume:
         """Count what the advice hint asks about."""
-        base_rows = len(self.base.rows)
-        counts: dict[str, int] = {}
-        parts = ((self.base.rows, self.alive[:base_rows]), (self.delta, self.alive[base_rows:]))
-        for rows, alive in parts:
-            codes = rows.labels[alive]
-            tally = np.bincount(codes[codes >= 0], minlength=len(rows.label_names))
-            for name, number in zip(rows.label_names, tally.tolist(), strict=True):
-                counts[name] = counts.get(name, 0) + number
-        texts = np.concatenate([rows.texts[alive] for rows, alive in parts])
+        base, dead = self.base, self._words[0].dead
+        counts: Counter[str] = Counter()
+        gone = _tally(base.rows, base.rows.labels[dead])
+        counts.update(dict(zip(base.rows.label_names, base.label_counts - gone, strict=True)))
+        living = self.alive[len(base.rows) :]
+        came = _tally(self.delta, self.delta.labels[living])
+        counts.update(dict(zip(self.delta.label_names, came, strict=True)))
         return Volume(
             rows=len(self),
-            distinct=len(np.unique(texts)),
-            classes={name: number for name, number in sorted(counts.items()) if number},
+            distinct=base.distinct + self._distinct_beside(dead, self.delta.texts[living]),
+            classes={name: int(number) for name, number in sorted(counts.items()) if number},
         )
+
+    def _distinct_beside(self, dead: Positions, came: NDArray[np.uint64]) -> int:
+        """Say how many more different texts there are than in the base."""
+        went = self.base.rows.texts[dead]
+        changed = np.unique(np.concatenate([went, came]))
+        before = self.base.rows_of_texts(changed)
+        now = before.copy()
+        np.subtract.at(now, np.searchsorted(changed, went), 1)
+        np.add.at(now, np.searchsorted(changed, came), 1)
+        return int(np.count_nonzero(now)) - int(np.count_nonzero(before))
 
     def labels_at(self, positions: Positions) -> NDArray[np.object_]:
         """Read the labels of rows; None for those without."""
         codes = self._gather(positions, self.base.rows.labels, self._delta_codes)
         labels: NDArray[np.object_] = self._label_names[codes]  # code -1 reads the last, None
         return labels
+
+    def vectors_at(self, positions: Positions) -> Halves:
+        """Read the vectors of rows."""
+        found: Halves = self._gather(positions, self.base.rows.vectors, self.delta.vectors)
+        return found
 
     def keys_at(self, positions: Positions) -> NDArray[np.int64]:
         """Read the keys of rows."""
@@ -198,17 +221,14 @@ class State:
 
     def _fetch(self, query: Vectors, count: int, alive: Mask) -> Positions:
         """Find positions among base and delta: at least the `count` nearest of each."""
-        faiss = _faiss()
-        # OpenMP's setting is the calling thread's own; one thread is fastest for one query.
-        faiss.omp_set_num_threads(1)
         base_rows = len(self.base.rows)
         in_base = alive[:base_rows]
-        wanted = min(count, int(in_base.sum()))
+        all_alive = alive is self.alive
+        wanted = min(count, self._words[0].rows if all_alive else int(np.count_nonzero(in_base)))
         found: Any = np.zeros(0, dtype=np.int64)
         if wanted:
-            selector = self._selector if alive is self.alive else _selector(in_base)
-            parameters = faiss.SearchParameters(sel=selector) if selector else None
-            found = self.base.faiss_index.search(query[None], wanted, params=parameters)[1][0]
+            selector = self._selector if all_alive else _selector(in_base)
+            found = self.base.finder.find(query, wanted, in_base, selector)
         changed = np.flatnonzero(alive[base_rows:])
         if len(changed) > count:
             scores = self.delta.vectors[changed].astype(np.float32) @ query
@@ -222,12 +242,17 @@ class State:
     @cached_property
     def _words(self) -> list[Part]:
         base_rows = len(self.base.rows)
-        parts = [(self.base.rows.words, self.alive[:base_rows])]
+        parts = [Part(self.base.rows.words, self.alive[:base_rows])]
         if len(self.delta):
-            parts.append((self.delta.words, self.alive[base_rows:]))
+            parts.append(Part(self.delta.words, self.alive[base_rows:]))
         return parts
 
-    def _ids(self, positions: Positions | slice) -> NDArray[np.str_]:
+    @cached_property
+    def _living(self) -> int:
+        return int(np.count_nonzero(self.alive))
+
+    def ids_at(self, positions: Positions | slice) -> NDArray[np.str_]:
+        """Read the ids of rows."""
         ids: NDArray[np.str_] = self._gather(positions, self.base.rows.ids, self.delta.ids)
         return ids
 
@@ -255,10 +280,8 @@ class State:
         return np.where(codes < 0, -1, codes + len(self.base.rows.label_names)).astype(np.int32)
 
 
-def _faiss() -> Any:
-    import faiss  # its own type hints describe the C++ side, not the Python one
-
-    return faiss
+def _tally(rows: Rows, codes: NDArray[np.int32]) -> NDArray[np.int64]:
+    return np.bincount(codes[codes >= 0], minlength=len(rows.label_names))
 
 
 def _selector(alive: Mask) -> Any:
@@ -266,6 +289,6 @@ def _selector(alive: Mask) -> Any:
     if alive.all():
         return None
     bits = np.packbits(alive, bitorder="little")
-    selector = _faiss().IDSelectorBitmap(bits)
+    selector = open_faiss().IDSelectorBitmap(bits)
     selector.bits_owner = bits  # FAISS keeps the address only
     return selector

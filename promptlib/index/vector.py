@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import math
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, select
 
 from promptlib.embedding.embedder import Embedder, Progress, Vectors
 from promptlib.errors import PromptlibError, StaleIndexError
-from promptlib.example import Recipe, retrieval_text
+from promptlib.example import retrieval_text
 from promptlib.filtering import Where
 from promptlib.forking import ForkAware, abandon
 from promptlib.index.base import (
     Base,
     Origin,
-    Rows,
-    label_codes,
     make_base,
     open_base,
     save_base,
 )
 from promptlib.index.candidates import Candidates
 from promptlib.index.delta import caught_up, no_rows
-from promptlib.index.lexical import Postings
 from promptlib.index.masks import Masks
+from promptlib.index.reading import Read, read_rows
+from promptlib.index.recall import RECALL
 from promptlib.index.state import Mask, State
+from promptlib.store.database import batched
 from promptlib.store.settings import StoreSettings
 from promptlib.store.store import ExampleStore
-from promptlib.store.tables import examples, revisions, vectors
-from promptlib.store.vectors import embedder_key, read_vectors
+from promptlib.store.tables import revisions
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,8 @@ REBUILD_SHARE, REBUILD_ROWS, FREE_ROWS = 0.05, 5_000, 64
 last number of rows costs so little to carry along that they never ask for one."""
 
 PENDING_PAUSE = 1.0
-"""Seconds between two looks for vectors that another process is still making."""
+"""Seconds between two looks for vectors that another process is still making; more where a look
+takes long."""
 
 
 class ExampleIndex(ForkAware):
@@ -61,12 +62,14 @@ class ExampleIndex(ForkAware):
     """
 
     def __init__(
-        self, store: ExampleStore, embedder: Embedder | None = None, folder: Path | None = None
-    ) -> None:
+        self, store: ExampleStore, embedder: Embedder | None = None, folder: Path | None = None,
+        recall: float = RECALL,
+    ) -> None:  # fmt: skip
         self.store = store
         self.embedder = embedder or store.embedder
         self.folder = folder
-        self._looked = 0.0
+        self.recall = recall
+        self._looked = self._took = 0.0
         self._state: State | None = None
         self._masks = Masks(store)
         self._settings: tuple[Origin, StoreSettings] | None = None
@@ -99,11 +102,26 @@ class ExampleIndex(ForkAware):
         if state is not None and state.origin == origin and not self._should_look(state):
             return state
         with self._lock:
+            began = time.monotonic()
             key, origin = self._position(connection)  # another thread may have gone on meanwhile
             state = self._state = self._caught_up(connection, key, origin)
             self._looked = time.monotonic()
+            self._took = self._looked - began
             self._rebuild_if_due(state)
             return state
+
+    def sample_texts(self, count: int, seed: int = 0) -> list[str]:
+        """Read the texts of so many rows, drawn at random, as they are found by."""
+        with self.store.database.read() as connection:
+            state = self.refresh(connection)
+            recipe = self.settings(state, connection).embed
+            drawn = state.draw(np.flatnonzero(state.alive), min(count, len(state)), seed)
+            rows = (
+                row
+                for part in batched(state.keys_at(drawn).tolist())
+                for row in self.store.by_keys(part, connection)
+            )
+            return [retrieval_text(row.input, recipe) for row in rows]
 
     def allowed(self, state: State, connection: Connection, where: Where) -> Mask:
         """Mark the rows that meet conditions, by position; raises ConfigError."""
@@ -145,7 +163,7 @@ class ExampleIndex(ForkAware):
         except Timeout:
             log.info("%s rows are being embedded by another process", f"{pending:,}")
             return 0
-        self._looked = 0.0
+        self._looked = -math.inf
         self.refresh()
         return made
 
@@ -161,7 +179,8 @@ class ExampleIndex(ForkAware):
         return key, Origin(uid, revision, token, self.embedder.fingerprint)
 
     def _should_look(self, state: State) -> bool:
-        return state.pending > 0 and time.monotonic() - self._looked > PENDING_PAUSE
+        pause = max(PENDING_PAUSE, 10 * self._took)
+        return state.pending > 0 and time.monotonic() - self._looked > pause
 
     def _caught_up(self, connection: Connection, store: int, origin: Origin) -> State:
         state = self._state or self._opened(origin)
@@ -172,20 +191,28 @@ class ExampleIndex(ForkAware):
     def _advanced(self, state: State, connection: Connection, store: int, origin: Origin) -> State:
         if state.origin == origin:
             return state
-        changed = examples.c.revision > state.origin.revision
-        keys, rows, pending = self._read_rows(connection, store, origin, changed)
-        return caught_up(state, origin, keys, rows, pending)
+        read = self._read(connection, store, origin, state.origin.revision)
+        return caught_up(state, origin, read.keys, read.rows, read.pending)
 
     def _opened(self, origin: Origin) -> State | None:
-        base = open_base(self.folder, origin.fingerprint) if self.folder else None
+        frozen = not self._keeps
+        base = open_base(self.folder, origin.fingerprint, frozen=frozen) if self.folder else None
         return None if base is None else self._only(base)
 
     def _built(self, connection: Connection, store: int, origin: Origin) -> State:
-        _, rows, pending = self._read_rows(connection, store, origin)
-        base = make_base(origin, rows)
-        if self.folder is not None and not pending:
-            _save(base, self.folder)
-        return self._only(base, pending)
+        with self._building(wait=True):
+            if (made := self._opened(origin)) and _known(connection, store, made.origin, origin):
+                return self._advanced(made, connection, store, origin)  # while this one waited
+            return self._made(connection, store, origin)
+
+    def _made(self, connection: Connection, store: int, origin: Origin) -> State:
+        read = self._read(connection, store, origin)
+        base = make_base(origin, read.rows, self.recall)
+        if self._keeps and self.folder and not read.pending and _save(base, self.folder):
+            # What lies in files needn't be in memory.
+            opened = open_base(self.folder, origin.fingerprint)
+            base = opened if opened is not None and opened.origin == origin else base
+        return self._only(base, read.pending)
 
     def _only(self, base: Base, pending: int = 0) -> State:
         alive = np.ones(len(base.rows), dtype=np.bool_)
@@ -212,7 +239,10 @@ class ExampleIndex(ForkAware):
                     or newer.origin.revision <= old.revision
                     or not _known(connection, store, newer.origin, origin)
                 ):
-                    newer = self._built(connection, store, origin)
+                    with self._building(wait=False) as mine:
+                        if not mine:
+                            return  # another process is at it; the next change looks again
+                        newer = self._made(connection, store, origin)
             with self._lock, self.store.database.read() as connection:
                 store, origin = self._position(connection)
                 if _known(connection, store, newer.origin, origin) and not newer.pending:
@@ -220,40 +250,39 @@ class ExampleIndex(ForkAware):
         except PromptlibError as error:  # base and delta go on; the next change tries again
             log.warning("no new base for the index of %s: %s", self.store.name, error)
 
-    def _read_rows(
-        self, connection: Connection, store: int, origin: Origin, changed: Any = None
-    ) -> tuple[list[int], Rows, int]:
-        """Read rows by id: the keys of all, those that can be found, and how many lack a vector.
+    @property
+    def _keeps(self) -> bool:
+        """Whether files may be written: not in a bundle, which is to stay as it was made."""
+        return self.folder is not None and not self.store.database.read_only
 
-        Without `changed`, a condition, only rows that prompts may show are read.
-        """
+    @contextmanager
+    def _building(self, *, wait: bool) -> Iterator[bool]:
+        """Be the one process that builds; gives False where another is and shan't be waited for."""
+        from filelock import FileLock, Timeout
+
+        if self.folder is None or not self._keeps:
+            yield True
+            return
+        lock = FileLock(self.folder / "building")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=-1 if wait else 0)
+        except Timeout:
+            yield False
+            return
+        except OSError:  # nothing can be written here: each process builds for itself
+            yield True
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def _read(
+        self, connection: Connection, store: int, origin: Origin, after: int | None = None
+    ) -> Read:
         recipe = self.store.state(connection).settings.embed
-        usable = and_(examples.c.status == "approved", ~examples.c.deleted)
-        embedder = embedder_key(connection, origin.fingerprint)
-        with_vectors = examples.outerjoin(
-            vectors,
-            and_(vectors.c.embedder == embedder, vectors.c.text_hash == examples.c.text_hash),
-        )
-        columns = examples.c.key, examples.c.id, examples.c.label, examples.c.text_hash
-        query = (
-            select(*columns, vectors.c.vector, examples.c.content, usable.label("usable"))
-            .select_from(with_vectors)
-            .where(examples.c.store == store, usable if changed is None else changed)
-            .order_by(examples.c.id)
-        )
-        found = connection.execute(query).all()
-        live = [row for row in found if row.usable and row.vector is not None]
-        codes, names = label_codes([row.label for row in live])
-        rows = Rows(
-            keys=np.array([row.key for row in live], dtype=np.int64),
-            ids=np.array([row.id for row in live], dtype=np.str_),
-            labels=codes,
-            label_names=names,
-            texts=np.array([int(row.text_hash[:16], 16) for row in live], dtype=np.uint64),
-            vectors=read_vectors([row.vector for row in live], self.embedder.dim),
-            words=Postings.of_texts(_text(row.content, recipe) for row in live),
-        )
-        return [row.key for row in found], rows, sum(bool(row.usable) for row in found) - len(live)
+        return read_rows(connection, store, origin.fingerprint, self.embedder.dim, recipe, after)
 
 
 def _known(connection: Connection, store: int, seen: Origin, now: Origin) -> bool:
@@ -266,11 +295,7 @@ def _known(connection: Connection, store: int, seen: Origin, now: Origin) -> boo
     return connection.scalar(query) == seen.token
 
 
-def _text(content: str, recipe: Recipe) -> str:
-    return retrieval_text(json.loads(content)["input"], recipe)
-
-
-def _save(base: Base, folder: Path) -> None:
+def _save(base: Base, folder: Path) -> bool:
     """Keep a base for other processes; where that can't be done, it serves this one alone."""
     from filelock import FileLock, Timeout
 
@@ -278,7 +303,9 @@ def _save(base: Base, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock", timeout=0):
             save_base(base, folder)
+        return True
     except Timeout:
         pass  # another process is saving the same
     except (OSError, RuntimeError) as error:  # FAISS raises the second
         log.info("the index isn't kept: %s can't be written (%s)", folder, error)
+    return False

@@ -1,0 +1,170 @@
+"""How the nearest of a base's rows are found: exactly while that is fast, and beyond by cells.
+
+An inverted file (Jégou et al. 2011) puts each vector into the cell of its nearest centre, as 8-bit
+numbers; a query looks into the cells nearest to it. How many those must be is measured on the
+store's own rows. What it finds is scored again by exact vectors.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptlib.embedding.embedder import Vectors
+from promptlib.index.recall import RECALL
+from promptlib.index.vector_file import VectorFile
+from promptlib.store.vectors import Halves
+
+Mask = NDArray[np.bool_]
+Positions = NDArray[np.int64]
+
+FLAT_ROWS = 50_000
+"""Rows up to which all are compared: exact, and about as fast."""
+SCANNED = 20_000
+"""Rows that are compared one by one where conditions leave no more."""
+SLICE = 16_384
+"""Rows that are turned to float32 at a time."""
+
+ASKED = 256
+"""Rows that are asked for their nearest, to measure it."""
+AMONG = 96
+"""Rows that a search fetches, to be scored by exact vectors."""
+TRAINED_ON = 40
+"""Vectors for each centre, to find the centres by."""
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Compares a query with every vector."""
+
+    faiss_index: Any
+    kind: ClassVar[str] = "flat"
+    recall: ClassVar[float] = 1.0
+
+    def find(self, query: Vectors, count: int, allowed: Mask, selector: Any) -> Positions:
+        """Find the `count` nearest rows of those allowed, which `selector`, if any, passes."""
+        faiss = open_faiss()
+        # OpenMP's setting is the calling thread's own; one thread is fastest for one query.
+        faiss.omp_set_num_threads(1)
+        parameters = faiss.SearchParameters(sel=selector) if selector is not None else None
+        found: Positions = self.faiss_index.search(query[None], count, params=parameters)[1][0]
+        return found
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """Compares a query with the vectors of the cells nearest to it."""
+
+    faiss_index: Any
+    vectors: Halves | VectorFile
+    """The exact ones."""
+    probes: int
+    """Cells that are looked into."""
+    recall: float
+    """The share of the 10 nearest that so many find, measured on the store's rows."""
+    kind: ClassVar[str] = "inverted file"
+
+    def find(self, query: Vectors, count: int, allowed: Mask, selector: Any) -> Positions:
+        """Find about the `count` nearest rows of those allowed."""
+        if np.count_nonzero(allowed) <= SCANNED:
+            all_places = np.flatnonzero(allowed)
+            scores = self.vectors[all_places].astype(np.float32) @ query
+            return all_places[np.argpartition(-scores, count - 1)[:count]]
+        faiss = open_faiss()
+        faiss.omp_set_num_threads(1)
+        parameters = faiss.SearchParametersIVF(nprobe=self.probes, sel=selector)
+        fetched = max(count, AMONG)
+        found = self.faiss_index.search(query[None], fetched, params=parameters)[1][0]
+        if found[-1] < 0 and self.probes < self.faiss_index.nlist:  # these cells have too few
+            parameters.nprobe = self.faiss_index.nlist
+            found = self.faiss_index.search(query[None], fetched, params=parameters)[1][0]
+        places: Positions = found[found >= 0]
+        return places
+
+
+Finder = Flat | Inverted
+
+
+def make_flat(vectors: Halves) -> Any:
+    """Index vectors by inner product: the cosine, since they have length 1.
+
+    The halves are indexed as they are stored and multiplied as float32, so the search is exact
+    and reads half the memory that float32 would.
+    """
+    faiss = open_faiss()
+    half = faiss.ScalarQuantizer.QT_fp16
+    index = faiss.IndexScalarQuantizer(vectors.shape[1], half, faiss.METRIC_INNER_PRODUCT)
+    _add(index, vectors)
+    return index
+
+
+def make_inverted(vectors: Halves, seed: int = 0) -> Any:
+    """Divide vectors into cells, about four times the root of their number."""
+    faiss = open_faiss()
+    faiss.omp_set_num_threads(os.cpu_count() or 1)
+    cells = 2 ** round(np.log2(4 * len(vectors) ** 0.5))
+    index = faiss.index_factory(vectors.shape[1], f"IVF{cells},SQ8", faiss.METRIC_INNER_PRODUCT)
+    count = min(len(vectors), TRAINED_ON * cells)
+    chosen = np.random.default_rng(seed).choice(len(vectors), count, replace=False)
+    index.train(vectors[np.sort(chosen)].astype(np.float32))
+    _add(index, vectors)
+    return index
+
+
+def probes_for(
+    index: Any, vectors: Halves, recall: float = RECALL, seed: int = 0
+) -> tuple[int, float]:
+    """Measure how many cells must be looked into for a recall at 10, and what that makes it.
+
+    Rows of the index are asked for their nearest but themselves.
+    """
+    faiss = open_faiss()
+    faiss.omp_set_num_threads(os.cpu_count() or 1)
+    asked = np.random.default_rng(seed).choice(len(vectors), min(ASKED, len(vectors)), False)
+    queries = vectors[np.sort(asked)].astype(np.float32)
+    least = _tenth_best(queries, vectors)
+    steps = [n for power in range(31) for n in (2**power, 3 * 2 ** (power - 1)) if n >= 1]
+    tried = sorted({int(n) for n in steps if 4 <= n < index.nlist} | {index.nlist})
+    reached = 0.0
+    for probes in tried:
+        parameters = faiss.SearchParametersIVF(nprobe=probes)
+        found = index.search(queries, AMONG, params=parameters)[1]
+        reached = float(np.mean([
+            _hits(query, vectors[places[places >= 0]], tenth)
+            for query, places, tenth in zip(queries, found, least, strict=True)
+        ]))  # fmt: skip
+        if reached >= recall:
+            return probes, reached
+    return index.nlist, reached
+
+
+def _hits(query: Vectors, found: Halves, tenth: float) -> float:
+    """Say which share of the 10 nearest, itself left out, is among what was found."""
+    good = int(np.count_nonzero(found.astype(np.float32) @ query >= tenth - 1e-5))
+    return min(good - 1, 10) / 10
+
+
+def _tenth_best(queries: Vectors, vectors: Halves) -> NDArray[np.float32]:
+    """Give the cosine of each query's 10th nearest vector, itself left out."""
+    best = np.full((len(queries), 11), -2, np.float32)
+    for start in range(0, len(vectors), SLICE):
+        scores = queries @ vectors[start : start + SLICE].astype(np.float32).T
+        best = -np.partition(-np.concatenate([best, scores], axis=1), 10, axis=1)[:, :11]
+    tenth: NDArray[np.float32] = best.min(axis=1)
+    return tenth
+
+
+def _add(index: Any, vectors: Halves) -> None:
+    for start in range(0, len(vectors), SLICE):
+        index.add(vectors[start : start + SLICE].astype(np.float32))
+
+
+def open_faiss() -> Any:
+    """Import FAISS: its own type hints describe the C++ side, not the Python one."""
+    import faiss
+
+    return faiss
