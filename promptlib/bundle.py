@@ -27,6 +27,7 @@ from promptlib.config import (
 from promptlib.embedding.embedder import Embedder, HashingEmbedder
 from promptlib.embedding.loading import LazyEmbedder
 from promptlib.embedding.onnx import OnnxEmbedder
+from promptlib.embedding.short import shortened, whole_of
 from promptlib.errors import BundleError
 from promptlib.files.folders import whole_folder
 from promptlib.index.vector import ExampleIndex
@@ -97,7 +98,7 @@ def open_bundle(folder: Path) -> Project:
     embedder: Embedder = (
         HashingEmbedder()
         if config.embedder.model == "hashing"
-        else OnnxEmbedder(folder / config.embedder.model)
+        else shortened(OnnxEmbedder(folder / config.embedder.model), config.embedder.dimensions)
     )
     database = Database(config.database, root=folder, read_only=True)
     return Project(
@@ -148,7 +149,8 @@ def _fill(project: Project, work: Path) -> dict[str, int]:
     made = _copy_stores(project, work, names)
     config = ProjectConfig(
         database=f"sqlite:///{DATABASE}", model=project.config.model,
-        encoding=project.config.encoding, embedder=EmbedderConfig(model=embedder),
+        encoding=project.config.encoding, index=project.config.index,
+        embedder=EmbedderConfig(model=embedder, dimensions=project.embedder.dim),
     )  # fmt: skip
     (work / CONFIG_FILE).write_text(config_text(config), encoding="utf-8")
     pins = [f"{name}{_pin(name)}\n" for name in SERVING]
@@ -169,7 +171,7 @@ def _fill(project: Project, work: Path) -> dict[str, int]:
 def _copy_embedder(project: Project, work: Path) -> str:
     """Copy the compiled model; returns what the bundle's configuration calls it."""
     embedder = project.embedder
-    loaded = embedder.loaded if isinstance(embedder, LazyEmbedder) else embedder
+    loaded = whole_of(embedder.loaded if isinstance(embedder, LazyEmbedder) else embedder)
     if isinstance(loaded, HashingEmbedder):
         return "hashing"
     if not isinstance(loaded, OnnxEmbedder):
@@ -214,7 +216,8 @@ def _copy_stores(project: Project, work: Path, names: list[str]) -> dict[str, in
     for name in names:
         store = ExampleStore(copy, name, project.embedder)
         made[name] = len(ExampleIndex(store, folder=work / "index" / name))
-        (work / "index" / name / "lock").unlink(missing_ok=True)
+        for lock in ("lock", "building"):
+            (work / "index" / name / lock).unlink(missing_ok=True)
     copy.close()
     return made
 

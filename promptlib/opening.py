@@ -38,7 +38,7 @@ def open_project(
         return open_bundle(root)
     config = read_config(root)
     if embedder is None:
-        embedder = LazyEmbedder(config.embedder.model, config.embedder.precision)
+        embedder = LazyEmbedder(**config.embedder.model_dump())
         if start:
             embedder.start()
     from promptlib.project import Project

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from sqlalchemy import Connection
 
 from promptlib.config import ProjectConfig, ProjectProgress
+from promptlib.embedding.ahead import embedded_ahead
 from promptlib.embedding.embedder import Embedder
 from promptlib.embedding.loading import LazyEmbedder
 from promptlib.errors import ConfigError, InputsError, PromptlibError
 from promptlib.filtering import Where
 from promptlib.index.state import State
 from promptlib.index.vector import ExampleIndex
-from promptlib.models.opening import OpenModel, open_model
 from promptlib.prompt import Prompt
-from promptlib.replaying import Replay, replay_prompt
 from promptlib.request import Request, make_request
 from promptlib.retrieval import Hit, Query, search_examples
 from promptlib.selection.pool import Strategy
@@ -33,6 +31,10 @@ from promptlib.store.database import Database
 from promptlib.templates import ProjectTemplates
 from promptlib.templating.template import Template
 from promptlib.usage import UsageLedger, UsageRow, read_usage
+
+if TYPE_CHECKING:
+    from promptlib.models.opening import OpenModel
+    from promptlib.replaying import Replay
 
 WORKERS = 2
 """Threads that `abuild` works in: more would only wait for each other, and keep the event loop
@@ -56,7 +58,7 @@ class Project(ProjectTemplates):
         progress: ProjectProgress | None = None,
         usage: bool | None = None,
     ) -> None:
-        embedder = embedder or LazyEmbedder(config.embedder.model, config.embedder.precision)
+        embedder = embedder or LazyEmbedder(**config.embedder.model_dump())
         super().__init__(
             root, config, embedder, database=database, index_folder=index_folder, progress=progress
         )
@@ -102,6 +104,8 @@ class Project(ProjectTemplates):
 
         Raises ConfigError for an unknown one.
         """
+        from promptlib.models.opening import open_model
+
         with self._lock:
             if name not in self._models:
                 self._models[name] = open_model(name, self.config.models)
@@ -162,6 +166,8 @@ class Project(ProjectTemplates):
         **options: Unpack[Options],
     ) -> Prompt:
         """Build a prompt without holding up the event loop. Cancelling it is safe at any time."""
+        import asyncio
+
         work = partial(self.build, template, query, inputs=inputs, history=history, **options)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
@@ -204,6 +210,8 @@ class Project(ProjectTemplates):
         A manifest without inputs asks for `inputs` and `history`. Raises ReplayError that says
         which part is missing.
         """
+        from promptlib.replaying import replay_prompt
+
         return replay_prompt(self.registry, self.database, manifest, inputs, history)
 
     def usage(self, days: int | None = None) -> list[UsageRow]:
@@ -236,14 +244,14 @@ class Project(ProjectTemplates):
             requests[0].settings.counter.count("")  # loads while the model is loaded beside it
         with self.database.read() as connection:
             state = index.refresh(connection)
-            queries: Sequence[Query | None] = [None] * len(requests)
+            queries: Iterable[Query | None] = [None] * len(requests)
             if requests[0].searches:
                 recipe = index.settings(state, connection).embed
                 texts = []
                 for number, request in enumerate(requests, start=1):
                     with _numbered(number if len(requests) > 1 else 0):
                         texts.append(request.query_text(recipe))
-                queries = list(map(Query, texts, index.embedder.embed(texts, kind="query")))
+                queries = map(Query, texts, embedded_ahead(index.embedder, texts))
             return [
                 self._shown(request, index, state, query, connection)
                 for request, query in zip(requests, queries, strict=True)

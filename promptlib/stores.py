@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Unpack
+from typing import TYPE_CHECKING, BinaryIO, Unpack
 
 from promptlib.config import ProjectConfig, ProjectProgress
 from promptlib.embedding.embedder import Embedder, Progress
@@ -16,11 +16,13 @@ from promptlib.errors import StoreNotFoundError, did_you_mean
 from promptlib.forking import ForkAware
 from promptlib.index.vector import ExampleIndex
 from promptlib.store.database import Database
-from promptlib.store.importing import ImportReport
-from promptlib.store.intake import ImportOptions, import_file
 from promptlib.store.settings import StoreSettings
 from promptlib.store.starter import Starter
 from promptlib.store.store import ExampleStore
+
+if TYPE_CHECKING:
+    from promptlib.store.importing import ImportReport
+    from promptlib.store.intake import ImportOptions
 
 
 class ProjectStores(ForkAware):
@@ -101,6 +103,8 @@ class ProjectStores(ForkAware):
 
         Raises BadExamplesError with every bad row, unless `skip_bad`; then nothing has changed.
         """
+        from promptlib.store.intake import import_file
+
         store = ExampleStore(self.database, name, self.embedder)
         starts = not store.exists and self.starter(name) is not None
         return import_file(
@@ -138,9 +142,10 @@ class ProjectStores(ForkAware):
                 index.close()
         folder = self.index_folder / name
         if folder.is_dir():
-            with FileLock(folder / "lock"):
+            # Whoever builds now builds from what is there now: that is to go too.
+            with FileLock(folder / "building"), FileLock(folder / "lock"):
                 for part in folder.iterdir():
-                    if part.name != "lock":
+                    if part.name not in ("lock", "building"):
                         shutil.rmtree(part) if part.is_dir() else part.unlink()
 
     def reporting(self, what: str) -> Progress | None:
@@ -157,7 +162,8 @@ class ProjectStores(ForkAware):
     # -- parts -----------------------------------------------------------------------------------
 
     def _opened(self, store: ExampleStore) -> ExampleIndex:
-        index = ExampleIndex(store, folder=self.index_folder / store.name)
+        folder = self.index_folder / store.name
+        index = ExampleIndex(store, folder=folder, recall=self.config.index.recall)
         index.embed_missing(self.reporting(f"embedding {store.name}"))
         return index
 

@@ -7,16 +7,12 @@ import re
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from promptlib.checking.check import check_template
 from promptlib.checking.findings import Problem, TemplateCheck
-from promptlib.checking.sample import StoreSample, sample_starter, sample_store
-from promptlib.converting.convert import convert_file
 from promptlib.errors import ConfigError, PromptlibError, TemplateError
 from promptlib.example import Example
 from promptlib.filtering import Where
-from promptlib.importer import Imported, import_converted
 from promptlib.request import settings_for
 from promptlib.settings import Settings
 from promptlib.static import choose_static
@@ -26,6 +22,10 @@ from promptlib.templating.naming import LATEST, parse_reference
 from promptlib.templating.published import Draft
 from promptlib.templating.registry import TemplateRegistry
 from promptlib.templating.template import Template
+
+if TYPE_CHECKING:
+    from promptlib.checking.sample import StoreSample
+    from promptlib.importer import Imported
 
 
 class ProjectTemplates(ProjectStores):
@@ -87,6 +87,8 @@ class ProjectTemplates(ProjectStores):
         return self._checked(found, samples)
 
     def _checked(self, found: Template, samples: dict[str, StoreSample]) -> TemplateCheck:
+        from promptlib.checking.check import check_template
+
         problems: list[Problem] = []
         settings = sample = None
         try:
@@ -126,6 +128,9 @@ class ProjectTemplates(ProjectStores):
 
         Reads Prompty files, and LangChain's prompts in JSON and YAML. Raises TemplateError.
         """
+        from promptlib.converting.convert import convert_file
+        from promptlib.importer import import_converted
+
         made = convert_file(Path(path))
         return import_converted(self, self.registry, made, name=name, store=store, replace=replace)
 
@@ -165,6 +170,8 @@ class ProjectTemplates(ProjectStores):
 
     def _sample(self, template: Template, known: dict[str, StoreSample]) -> StoreSample | None:
         """Read a sample of the store that a template names; raises StoreNotFoundError."""
+        from promptlib.checking.sample import sample_starter, sample_store
+
         spec = template.front.examples
         if spec is None or spec.store is None:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,6 +50,11 @@ def file_sha256(path: Path) -> str:
     """Hash a file as it lies there."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def visible(text: str) -> str:
+    """Quote a text so that spaces which nobody would see show as \N{OPEN BOX}."""
+    return repr(re.sub(r"^ +| {2,}| +$", lambda spaces: "\N{OPEN BOX}" * len(spaces[0]), text))
 
 
 def first_line(text: str) -> str:

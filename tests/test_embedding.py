@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,8 @@ from promptlib.embedding.loading import LazyEmbedder, cache_folder, load_embedde
 from promptlib.embedding.onnx import OnnxEmbedder
 from promptlib.embedding.reference import TorchEmbedder
 from promptlib.embedding.source import DEFAULT_MODEL, ModelSource, find_model
+from promptlib.embedding.threads import measure_threads, threads_for
+from promptlib.embedding.turns import Turns
 from promptlib.errors import EmbedderError, ModelNotFoundError
 from tests.conftest import CHECKOUT
 
@@ -128,13 +132,23 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(
 
 
 def test_a_compiled_model_that_is_not_whole_is_compiled_again(
-    source: ModelSource, onnx: OnnxEmbedder
+    source: ModelSource, onnx: OnnxEmbedder, tmp_path: Path
 ) -> None:
-    model = onnx.folder / "model.onnx"
+    cache = tmp_path / "cache"  # other tests run on the shared one meanwhile
+    shutil.copytree(onnx.folder.parent / "sources", cache / "sources")
+    model = shutil.copytree(onnx.folder, cache / onnx.folder.name) / "model.onnx"
+    assert compiled(source, cache) is not None
     model.write_bytes(model.read_bytes()[:1000])
-    assert compiled(source, cache_folder()) is None
-    again = load_embedder(DEFAULT_MODEL)
+    assert compiled(source, cache) is None
+    again = load_embedder(DEFAULT_MODEL, cache)
     assert again.embed(["hello"]).shape == (1, 384)
+
+
+def test_a_compiled_model_that_cannot_be_read_is_named(onnx: OnnxEmbedder, tmp_path: Path) -> None:
+    broken = shutil.copytree(onnx.folder, tmp_path / "broken")
+    (broken / "model.onnx").write_bytes(b"nonsense")
+    with pytest.raises(EmbedderError, match=r"broken can't be read .* delete that folder"):
+        OnnxEmbedder(broken).embed(["hello"])
 
 
 def test_weights_that_were_tampered_with_are_refused(source: ModelSource, tmp_path: Path) -> None:
@@ -299,3 +313,91 @@ def test_what_a_model_reads_of_texts(onnx: OnnxEmbedder) -> None:
     assert (coverage.texts, coverage.longer) == (3, 1) and coverage.unknown >= 1
     assert 400 < coverage.tokens < 450
     assert LazyEmbedder(DEFAULT_MODEL).coverage(["short"]).longer == 0
+
+
+def test_shorter_vectors_are_the_first_numbers_of_the_whole(onnx: OnnxEmbedder) -> None:
+    lazy = LazyEmbedder(DEFAULT_MODEL, dimensions=64)
+    lazy.start()
+    whole, short = onnx.embed(["hello", "my card"]), lazy.embed(["hello", "my card"])
+    assert short.shape == (2, 64) and np.allclose(np.linalg.norm(short, axis=1), 1)
+    assert np.allclose(short[0] * np.linalg.norm(whole[0, :64]), whole[0, :64], atol=1e-6)
+    assert lazy.fingerprint == f"{onnx.fingerprint}-64" and lazy.dim == 64
+    assert lazy.coverage(["hello"]).longer == 0
+    with pytest.raises(EmbedderError, match="have 384 numbers: dimensions = 385"):
+        LazyEmbedder(DEFAULT_MODEL, dimensions=385).embed(["x"])
+
+
+def test_queries_are_remembered_and_nobody_can_change_them(onnx: OnnxEmbedder) -> None:
+    lazy = LazyEmbedder(DEFAULT_MODEL)
+    first = lazy.embed(["my card"], kind="query")
+    assert lazy.embed(["my card"], kind="query") is first
+    assert np.array_equal(first, onnx.embed(["my card"], kind="query"))
+    with pytest.raises(ValueError, match="read-only"):
+        first[0, 0] = 1
+    lazy.embed(["my card"])[0, 0] = 1  # a document is made anew
+
+
+def test_threads_are_those_that_are_told_or_were_measured(
+    onnx: OnnxEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = json.loads((onnx.folder / "embedder.json").read_text())
+    assert facts["cores"] == os.cpu_count() and 1 <= facts["threads"] <= 4
+    assert threads_for(facts) == facts["threads"]
+    assert threads_for(facts | {"cores": 1_000}) == threads_for({}) == min(os.cpu_count() or 1, 4)
+    monkeypatch.setenv("PROMPTLIB_THREADS", "3")
+    assert threads_for(facts) == 3
+    monkeypatch.setenv("PROMPTLIB_THREADS", "many")
+    with pytest.raises(EmbedderError, match="a whole number from 1, not 'many'"):
+        threads_for(facts)
+
+
+def test_the_fastest_number_of_threads_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    chosen = measure_threads(lambda threads: lambda: time.sleep(0.004 / threads))
+    assert chosen == {"cores": 4, "threads": 4}
+    chosen = measure_threads(lambda threads: lambda: time.sleep(0.001 * threads))
+    assert chosen["threads"] == 1
+
+
+def test_whose_turn_it_is_embeds_for_all_that_wait() -> None:
+    sizes: list[int] = []
+
+    def run(texts: Sequence[str]) -> np.ndarray:
+        sizes.append(len(texts))
+        time.sleep(0.01)
+        if "bad" in texts:
+            raise ValueError("bad text")
+        return np.array([[float(text)] for text in texts], np.float32)
+
+    turns = Turns(run)
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(turns.take, map(str, range(200))))
+    assert [float(vector[0]) for vector in found] == list(range(200))
+    assert sum(sizes) == 200 and len(sizes) < 100 and max(sizes) <= 32
+    with pytest.raises(ValueError, match="bad text"):
+        turns.take("bad")
+    assert float(turns.take("7")[0]) == 7
+
+
+def test_an_interrupted_turn_is_nobody_elses_end() -> None:
+    interrupts = iter([KeyboardInterrupt])
+
+    def run(texts: Sequence[str]) -> np.ndarray:
+        for interrupt in interrupts:
+            time.sleep(0.05)
+            raise interrupt
+        return np.ones((len(texts), 1), np.float32)
+
+    turns = Turns(run)
+    with ThreadPoolExecutor(4) as pool:
+        done = [pool.submit(turns.take, str(n)) for n in range(4)]
+        errors = [each.exception() for each in done]
+    assert [type(error) for error in errors].count(KeyboardInterrupt) == 1
+    assert errors.count(None) == 3
+
+
+def test_texts_by_many_threads_are_those_by_one(onnx: OnnxEmbedder) -> None:
+    texts = [f"card {n} {'lost ' * (n % 7)}" for n in range(100)]
+    with ThreadPoolExecutor(8) as pool:
+        found = np.concatenate(list(pool.map(lambda text: onnx.embed([text]), texts)))
+    assert np.abs(found - np.concatenate([onnx.embed([text]) for text in texts])).max() < 1e-5

@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from promptlib.embedding.embedder import Embedder, Precision
 from promptlib.embedding.onnx import OnnxEmbedder, open_session
 from promptlib.embedding.reference import TorchEmbedder, quiet
 from promptlib.embedding.source import ModelSource
+from promptlib.embedding.threads import measure_threads
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +90,7 @@ def _compile(
         fingerprint = _fingerprint(reference, precision)
         _export(reference, work, fingerprint, precision)
         _check(reference, OnnxEmbedder(work), precision)
+        _note_threads(work)
         target = cache / fingerprint
         shutil.rmtree(target, ignore_errors=True)
         os.replace(work, target)
@@ -163,6 +166,18 @@ def _export(reference: TorchEmbedder, folder: Path, fingerprint: str, precision:
         "size": (folder / "model.onnx").stat().st_size,
     }
     (folder / "embedder.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+
+
+def _note_threads(folder: Path) -> None:
+    """Measure on how many threads a short text is embedded soonest, and keep it."""
+
+    def embed_with(threads: int) -> Callable[[], object]:
+        embedder = OnnxEmbedder(folder, threads)
+        return lambda: embedder.embed([PROBES[1]])
+
+    file = folder / "embedder.json"
+    facts = json.loads(file.read_text(encoding="utf-8")) | measure_threads(embed_with)
+    file.write_text(json.dumps(facts, indent=2), encoding="utf-8")
 
 
 def _quantise(model: Path) -> None:

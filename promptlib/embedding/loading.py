@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from promptlib.embedding.embedder import (
@@ -18,6 +19,7 @@ from promptlib.embedding.embedder import (
     coverage_of,
 )
 from promptlib.embedding.onnx import OnnxEmbedder
+from promptlib.embedding.short import shortened, whole_of
 from promptlib.embedding.source import find_model, not_found
 from promptlib.errors import EmbedderError
 from promptlib.forking import ForkAware
@@ -63,12 +65,19 @@ def find_compiled(
     return compiled(source, cache or cache_folder(), precision) if source is not None else None
 
 
+REMEMBERED = 1_024
+"""Queries whose vectors are kept: 1.5 KB each."""
+
+
 class LazyEmbedder(ForkAware):
     """An embedder by name that is loaded when something is embedded, or its fingerprint asked."""
 
-    def __init__(self, model: str, precision: Precision = "fp32") -> None:
+    def __init__(
+        self, model: str, precision: Precision = "fp32", dimensions: int | None = None
+    ) -> None:
         self.model = model
         self.precision: Precision = precision
+        self.dimensions = dimensions
         self._loaded: Embedder | None = None
         self._renew()
         super().__init__()
@@ -76,6 +85,7 @@ class LazyEmbedder(ForkAware):
     def _renew(self) -> None:
         self._lock = threading.Lock()
         self._starting: threading.Thread | None = None
+        self._query = lru_cache(REMEMBERED)(self._embed_query)
 
     @property
     def loaded(self) -> Embedder:
@@ -83,7 +93,8 @@ class LazyEmbedder(ForkAware):
         if self._loaded is None:
             with self._lock:
                 if self._loaded is None:
-                    self._loaded = load_embedder(self.model, precision=self.precision)
+                    whole = load_embedder(self.model, precision=self.precision)
+                    self._loaded = shortened(whole, self.dimensions)
         return self._loaded
 
     @property
@@ -107,20 +118,29 @@ class LazyEmbedder(ForkAware):
             self._starting.start()
 
     def embed(self, texts: Sequence[str], *, kind: Kind = "document") -> Vectors:
-        """See Embedder."""
+        """See Embedder. The last queries that came one by one are remembered."""
+        if kind == "query" and len(texts) == 1:
+            return self._query(texts[0])
         return self.loaded.embed(texts, kind=kind)
 
     def coverage(self, texts: Sequence[str]) -> Coverage:
         """Say how much of some texts the embedder reads."""
         return coverage_of(self.loaded, texts)
 
+    def _embed_query(self, text: str) -> Vectors:
+        vector = self.loaded.embed([text], kind="query").copy()  # not a view that keeps a batch
+        vector.setflags(write=False)  # it is given out again
+        return vector
+
     def _start(self) -> None:
         with suppress(EmbedderError):  # whoever embeds will meet it again
             with self._lock:
-                ready = self._loaded or find_compiled(self.model, precision=self.precision)
-                self._loaded = ready
-            if isinstance(ready, OnnxEmbedder):
-                ready.warm()
+                if self._loaded is None:
+                    ready = find_compiled(self.model, precision=self.precision)
+                    self._loaded = ready and shortened(ready, self.dimensions)
+                whole = whole_of(self._loaded)
+            if isinstance(whole, OnnxEmbedder):
+                whole.warm()
 
 
 def _fetch(model: str) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 
 from promptlib.embedding.embedder import Coverage, Kind, Vectors
+from promptlib.embedding.threads import threads_for, usual_threads
+from promptlib.embedding.turns import Turns
+from promptlib.errors import EmbedderError
 from promptlib.forking import ForkAware, abandon
+
+ANY_TIME = nullcontext()
 
 BATCH = 64
 """Texts of similar length that go through the model together."""
@@ -26,9 +31,10 @@ class OnnxEmbedder(ForkAware):
     thread pool is dead.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int | None = None) -> None:
         facts = json.loads((folder / "embedder.json").read_text(encoding="utf-8"))
         self.folder = folder
+        self._threads = threads_for(facts) if threads is None else threads
         self.fingerprint: str = facts["fingerprint"]
         self.dim: int = facts["dim"]
         # int8 scales by what is in a batch: one text at a time, a vector depends on its text alone.
@@ -45,10 +51,11 @@ class OnnxEmbedder(ForkAware):
             abandon(self._loaded)
         self._loaded = None
         self._lock = threading.Lock()
+        self._turns = Turns(self._run)
 
     def embed(self, texts: Sequence[str], *, kind: Kind = "document") -> Vectors:
         """Embed texts; returns float32 (n, dim), unit rows. Longer texts are cut at max_tokens."""
-        tokenizer, session = self._load()
+        tokenizer, _ = self._load()
         prompt = self.prompts.get(kind, "")
         prompted = [prompt + text for text in texts]
         # Waking the tokenizer's thread pool costs more than it saves on a text or two.
@@ -56,13 +63,21 @@ class OnnxEmbedder(ForkAware):
         encoded = (
             [*map(tokenizer.encode, prompted)] if few else tokenizer.encode_batch_fast(prompted)
         )
+        if len(encoded) == 1:
+            return self._turns.take(encoded[0])[None]
+        return self._run(encoded, self._turns.lock)
+
+    def _run(self, encoded: Sequence[Any], turn: AbstractContextManager[Any] = ANY_TIME) -> Vectors:
+        """Run the model on texts that were cut into tokens; each batch waits for its turn."""
+        _, session = self._load()
         lengths = np.fromiter((len(e.ids) for e in encoded), dtype=np.int64, count=len(encoded))
-        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        vectors = np.empty((len(encoded), self.dim), dtype=np.float32)
         by_length = np.argsort(lengths, kind="stable")
-        for start in range(0, len(texts), self.batch):
+        for start in range(0, len(encoded), self.batch):
             part = by_length[start : start + self.batch]
             feed = self._feed([encoded[i] for i in part], int(lengths[part].max()))
-            vectors[part] = session.run(None, feed)[0]
+            with turn:
+                vectors[part] = session.run(None, feed)[0]
         return vectors
 
     def coverage(self, texts: Sequence[str]) -> Coverage:
@@ -93,8 +108,18 @@ class OnnxEmbedder(ForkAware):
         if self._loaded is None:
             with self._lock:
                 if self._loaded is None:
-                    self._loaded = (self._tokenizer(), open_session(self.folder / "model.onnx"))
+                    self._loaded = self._tokenizer(), self._session()
         return self._loaded
+
+    def _session(self) -> Any:
+        try:
+            return open_session(self.folder / "model.onnx", threads=self._threads)
+        except Exception as error:  # of ONNX Runtime, whose own have no class in common
+            reason = str(error).splitlines()[0]
+            raise EmbedderError(
+                f"the compiled model in {self.folder} can't be read ({reason}); "
+                "delete that folder, and it is compiled anew"
+            ) from error
 
     @cached_property
     def _whole(self) -> tuple[Any, int | None]:
@@ -113,7 +138,9 @@ class OnnxEmbedder(ForkAware):
         return tokenizer
 
 
-def open_session(model: Path, *, optimize_into: Path | None = None) -> Any:
+def open_session(
+    model: Path, *, threads: int | None = None, optimize_into: Path | None = None
+) -> Any:
     """Open an ONNX Runtime session on the processor.
 
     With `optimize_into` the graph is optimised and written there; a session on that file opens in
@@ -124,7 +151,7 @@ def open_session(model: Path, *, optimize_into: Path | None = None) -> Any:
     levels = onnxruntime.GraphOptimizationLevel
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = min(os.cpu_count() or 1, 4)
+    options.intra_op_num_threads = threads or usual_threads()
     options.graph_optimization_level = levels.ORT_DISABLE_ALL
     if optimize_into is not None:
         # Not beyond "extended": what comes after depends on the processor at hand.
