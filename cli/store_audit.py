@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 import click
@@ -73,8 +74,11 @@ def audit(
     found = audit_store(open_project(ctx), name, only=only, near=near, queries=queries)
     if html is not None:
         write_text(html, audit_page(found, umap=umap))
+        say(f"wrote {html}")
     if table is not None:
         write_text(table, audit_csv(found))
+        say(f"wrote {table}; what you change in it comes back by: promptlib store import {name} "
+            f"{quote(table)} --update")  # fmt: skip
     if atlas is not None:
         from promptlib.audit.atlas import write_atlas
 

@@ -50,7 +50,10 @@ def chosen_rows(opened: ExampleStore, ids: Sequence[str], where: Sequence[str]) 
         raise click.UsageError("name rows: either by ID, or with --where FIELD=VALUE")
     if ids:
         return [opened.get(id) for id in dict.fromkeys(ids)]
-    return [row.example for row in opened.rows(where=where)]
+    found = [row.example for row in opened.rows(where=where)]
+    if not found:
+        say(f"no row meets {' and '.join(where)}")
+    return found
 
 
 def changed(row: Example, values: Mapping[str, Any], settings: StoreSettings) -> Example:
@@ -103,5 +106,8 @@ def tell_edits(edits: Sequence[Edit]) -> None:
 
 
 def _short(value: Any) -> str:
+    from promptlib.text import visible
+
     text = "" if value is None else str(value)
-    return repr(text)[:80] if text != text.strip() else " ".join(text.split())[:80]
+    hidden = len(text) < 80 and text != " ".join(text.split())
+    return visible(text) if hidden else " ".join(text.split())[:80]

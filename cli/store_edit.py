@@ -204,6 +204,9 @@ def purge(
             say(f"and {counted(count, noun)}")
     for version in done.versions:
         say(f"{version} showed one of them in every prompt: it doesn't any more")
+    if done.notes:
+        numbers = ", ".join(map(str, done.notes))
+        say(f"what was noted of revisions {numbers}, of other rows too, is kept: store log {name}")
     for file in purged.files:
         say(f"{file} still has them, and the next sync would bring them back: edit it")
 

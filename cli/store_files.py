@@ -52,6 +52,7 @@ _WORDS = {"kept": "left as edited here", "conflicts": "in conflict"}
 @click.option("--force", is_flag=True, help="With --update: also rows changed since FILE was made.")
 @click.option("--tune", is_flag=True, help="Then measure on a sample which strategy is best.")
 @click.option("--by", help="Who imports.")
+@click.option("--why", "note", default="", metavar="TEXT", help="Why, for the log.")
 @json_option
 @click.pass_context
 def import_(

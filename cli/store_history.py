@@ -17,8 +17,20 @@ if TYPE_CHECKING:
     from promptlib.store.reports import LoggedChange
     from promptlib.store.store import ExampleStore
 
+
+class RevisionNumber(click.IntRange):
+    """The number of a revision; says where they are listed."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Read the number."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is no revision: promptlib store log NAME has their numbers")
+
+
 at_option = click.option(
-    "--at", type=click.IntRange(min=0), metavar="REVISION", help="As the store stood then."
+    "--at", type=RevisionNumber(min=0), metavar="REVISION", help="As the store stood then."
 )
 
 
@@ -53,7 +65,7 @@ def log(ctx: click.Context, name: str, most: int, as_json: bool) -> None:
 
 @click.command()
 @click.argument("name")
-@click.argument("revision", required=False, type=click.IntRange(min=0))
+@click.argument("revision", required=False, type=RevisionNumber(min=0))
 @click.option("--by", help="Who takes it back.")
 @click.option("--why", "note", default="", help="Why, for the log.")
 @click.pass_context

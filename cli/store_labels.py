@@ -56,12 +56,24 @@ def labels(
         print_json([each.to_dict() for each in found])
         return
     rows = [
-        [each.label, each.approved, each.draft or None, each.rejected or None, each.definition]
+        [
+            _shown(each.label),
+            each.approved,
+            each.draft or None,
+            each.rejected or None,
+            each.definition,
+        ]
         for each in found
     ]
     print_table(["label", "approved", "draft", "rejected", "definition"], rows, free="definition")
     where = {"": "each row's own", None: "each row's own"}.get(opened.settings.label)
     say(f"{counted(len(found), 'label')}; a label is {where or opened.settings.label}")
+
+
+def _shown(label: str) -> str:
+    from promptlib.text import visible
+
+    return label if label == " ".join(label.split()) else visible(label)
 
 
 @click.command()

@@ -68,7 +68,7 @@ def _walk(session: Review, queue: list[Doubt]) -> None:
     """Show one row after the other; an undo goes back to the row that it was about."""
     from promptlib.errors import PromptlibError
 
-    at, decided = 0, list[int]()
+    at, decided = 0, list[tuple[int, str]]()
     while True:
         if at < len(queue):
             _show(queue[at], f"{at + 1:,} of {len(queue):,}")
@@ -78,9 +78,11 @@ def _walk(session: Review, queue: list[Doubt]) -> None:
         if key in ("q", "\x03", "\x04"):
             return
         if key == "u":
-            number = session.undo()
-            say("there is nothing to take back" if number is None else f"took {number} back")
-            at = decided.pop() if number is not None else at
+            if session.undo() is None:
+                say("there is nothing to take back")
+                continue
+            at, done = decided.pop()
+            say(f"took back: {done}")
         elif at == len(queue):
             return
         elif key == "s":
@@ -91,35 +93,47 @@ def _walk(session: Review, queue: list[Doubt]) -> None:
             except (PromptlibError, click.ClickException) as error:
                 say(f"Error: {getattr(error, 'message', error)}", fg="red")
                 continue
+            except click.Abort:
+                say("\nnothing was decided")
+                continue
             if done:
-                decided.append(at)
+                say(f"{queue[at].example.id}: {done}", fg="green")
+                decided.append((at, done))
                 at += 1
 
 
-def _decide(session: Review, doubt: Doubt, key: str) -> bool:
-    """Carry out what a key says; returns whether it was a decision."""
+def _decide(session: Review, doubt: Doubt, key: str) -> str:
+    """Carry out what a key says; returns what was decided, nothing if it was no decision."""
     row = doubt.example
     if key == "a":
         session.approve(row)
-    elif key == "r":
+        return "approved"
+    if key == "r":
         session.reject(row, click.prompt("Why", default="", show_default=False, err=True))
-    elif key == "l":
+        return "rejected"
+    if key == "l":
         label = click.prompt("Label", default=doubt.label or "", err=True)
         if not _is_meant(session, label):
-            return False
+            return ""
         session.relabel(row, label)
-    elif key == "f":
+        return f"labelled {label}"
+    if key == "f":
         session.follow(doubt)
-    elif key == "e":
+        return doubt.suggestion
+    if key == "e":
         after = edited(row)
-        if after == row:
-            say("nothing was changed")
-            return False
-        session.correct(row, after)
-    else:
-        say("  ".join(f"{each} {what}" for each, what in KEYS.items()))
-        return False
-    return True
+        if after != row:
+            session.correct(row, after)
+            return "corrected"
+        say("nothing was changed")
+        return ""
+    say(_keys(doubt))
+    return ""
+
+
+def _keys(doubt: Doubt) -> str:
+    shown = (each for each in KEYS if each != "f" or doubt.suggestion)
+    return "  ".join(f"[{key}] {KEYS[key]}" for key in shown)
 
 
 def _is_meant(session: Review, label: str) -> bool:
@@ -145,10 +159,11 @@ def _show(doubt: Doubt, place: str) -> None:
     if row.metadata:
         _field("metadata", dict(row.metadata))
     for other in doubt.others[:3]:
-        click.echo(f"  beside {other.id}: {_text(other.input)} -> {_text(other.output)}")
+        status = "" if other.status == "approved" else f" ({other.status})"
+        click.echo(f"  beside {other.id}{status}: {_text(other.input)} -> {_text(other.output)}")
     if doubt.suggestion:
         click.secho(f"  suggested: {doubt.suggestion}", fg="green")
-    say("  ".join(f"[{key}] {what}" for key, what in KEYS.items()))
+    say(_keys(doubt))
 
 
 def _field(name: str, value: Any) -> None:

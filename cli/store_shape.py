@@ -100,6 +100,8 @@ def label_next(
         new = [draft for draft in drafts if draft.id not in opened]
         revision = opened.add(*new, **how) if new else opened.revision
         say(f"added {counted(len(new), 'draft')} to {name}, revision {revision}")
+    if len(chosen) < count:
+        say(f"{len(chosen):,} of {count:,}: {file} has no more that the store doesn't have")
     for each in chosen:
         row = each.example.to_dict() | {"votes": float(f"{each.votes:.3g}")}
         click.echo(json.dumps(row, ensure_ascii=False))
@@ -122,7 +124,7 @@ def split(
 ) -> None:  # fmt: skip
     """Divide the rows of store NAME, writing into each row's metadata which part it is of.
 
-    Each part has its share of each label, and near copies are never on two sides.
+    Each part has its share of each label, as near as can be when near copies stay together.
 
     \b
     promptlib store split banking77 --into train=0.8,validation=0.1,test=0.1
@@ -135,13 +137,21 @@ def split(
     for part in into.split(","):
         what, _, share = part.partition("=")
         try:
-            shares[what.strip()] = float(share)
+            new = {what.strip(): float(share)}
         except ValueError:
             raise click.BadParameter(f"{part!r} is not PART=SHARE", param_hint="--into") from None
+        if new.keys() & shares.keys():
+            raise click.BadParameter(f"{what.strip()!r} stands twice", param_hint="--into")
+        shares |= new
     project = open_project(ctx)
     rows = look_at(project, name, near=near).rows
-    edits = plan_split(rows, shares, field=field, seed=seed)
-    apply_edits(project.store(name), edits, reason="split", dry_run=dry_run, **how)
+    planned = plan_split(rows, shares, field=field, seed=seed)
+    table = [
+        [p.part, p.share, p.rows, f"{p.label or 'no label'}: {p.label_rows:,} of {p.label_all:,}"]
+        for p in planned.parts
+    ]
+    print_table(["part", "share", "rows", "furthest from its share"], table)
+    apply_edits(project.store(name), planned.edits, reason="split", dry_run=dry_run, **how)
 
 
 @click.command()

@@ -100,8 +100,11 @@ def _draw(name: str, file: str, classes: Any, seen: Overview) -> None:
 
     largest = sorted(classes.items(), key=lambda item: -item[1])[:30]
     tokens = seen.tokens
+    of_all = (
+        f", the {len(largest)} largest of {len(classes)}" if len(largest) < len(classes) else ""
+    )
     panels = [
-        Bars("rows by label", [label for label, _ in largest], [size for _, size in largest]),
+        Bars(f"rows by label{of_all}", [name for name, _ in largest], [n for _, n in largest]),
         Bars("rows by tokens", [f"{edge:,}" for edge in tokens.edges[: len(tokens.counts)]],
              tokens.counts) if tokens else Bars("rows by tokens", [], []),
         Bars("rows by day", [day for day, _ in seen.growth], [rows for _, rows in seen.growth]),

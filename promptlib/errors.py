@@ -64,14 +64,18 @@ class ExampleNotFoundError(StoreError, LookupError):
 class BadExamplesError(StoreError, ValueError):
     """A file has lines that can't be examples.
 
-    `problems` holds (line number, reason) for every one of them.
+    `problems` holds (line number, reason) for every one of them; `unit` is what is numbered where
+    a file has no lines.
     """
 
-    def __init__(self, source: str, problems: Sequence[tuple[int, str]], hint: str = "") -> None:
+    def __init__(
+        self, source: str, problems: Sequence[tuple[int, str]], hint: str = "", unit: str = "line"
+    ) -> None:
         self.source = source
         self.problems = tuple(problems)
         shown = self.problems[:SHOWN_PROBLEMS]
-        lines = [f"{source}:{number}: {reason}" for number, reason in shown]
+        between = ":" if unit == "line" else f", {unit} "
+        lines = [f"{source}{between}{number}: {reason}" for number, reason in shown]
         if more := len(self.problems) - len(shown):
             lines.append(f"and {more:,} more")
         super().__init__("\n".join([*lines, hint] if hint else lines))

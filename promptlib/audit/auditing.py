@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from promptlib.advice.outcomes import read_queries
+from promptlib.advice.prices import price_facts
 from promptlib.audit.balance import giants, small_classes
 from promptlib.audit.duplicates import (
     conflicts,
@@ -54,6 +55,7 @@ class Looked:
     project: Project
     rows: AuditRows
     queries: Sequence[str] = ()
+    queries_file: str = ""
 
     @cached_property
     def log(self) -> Vectors | None:
@@ -123,7 +125,7 @@ CHECKS: Mapping[str, Check] = {
     "outliers": lambda look: outliers(look.rows),
     "small-classes": lambda look: small_classes(look.rows, look.asked),
     "giants": lambda look: giants(look.rows, look.tokens, look.room),
-    "gaps": lambda look: gaps(look.rows, look.log, look.queries),
+    "gaps": lambda look: gaps(look.rows, look.log, look.queries, look.queries_file),
     "never-retrieved": lambda look: never_retrieved(look.rows, look.log),
     "crowding-rows": lambda look: crowding_rows(look.rows, look.log),
 }
@@ -183,7 +185,7 @@ def audit_store(
         rows=len(looked.rows),
         findings=sorted(there, key=lambda finding: SEVERITIES.index(finding.severity)),
         clean=[finding.id for finding in found if not finding.items],
-        criteria=() if only else _criteria(looked, found),
+        criteria=() if only else _criteria(looked),
         economy={} if only else _economy(looked),
         seconds=time.perf_counter() - begun,
         looked=looked,
@@ -203,7 +205,7 @@ def look_at(
     opened = project.store(store)
     asked = read_queries(queries, opened.settings.embed) if queries is not None else ()
     rows = read_rows(opened, near=near, progress=project.reporting(f"comparing {store}"))
-    return Looked(project, rows, asked)
+    return Looked(project, rows, asked, str(queries or ""))
 
 
 def find(project: Project, store: str, finding: str, *, near: float = NEAR_DUPLICATE) -> Finding:
@@ -212,14 +214,10 @@ def find(project: Project, store: str, finding: str, *, near: float = NEAR_DUPLI
 
 
 def _checked(looked: Looked, name: str) -> Finding:
-    finding = CHECKS[name](looked)
-    # What somebody has looked at, and left so, isn't brought up again.
-    items = [item for item in finding.items if not looked.rows.reviewed.issuperset(item.ids)]
-    finding = replace(finding, items=items)
-    return finding
+    return CHECKS[name](looked).unless(looked.rows.reviewed)
 
 
-def _criteria(looked: Looked, found: Sequence[Finding]) -> tuple[Criterion, ...]:
+def _criteria(looked: Looked) -> tuple[Criterion, ...]:
     project = looked.project
     index = project.index(looked.rows.store)
     with index.store.database.read() as connection:
@@ -227,10 +225,8 @@ def _criteria(looked: Looked, found: Sequence[Finding]) -> tuple[Criterion, ...]
         sample = read_sample(index, state, connection, CRITERIA_ROWS)
     if not len(sample):
         return ()
-    doubtful = {id for finding in found if finding.id == "label-errors" for id in finding.rows}
-    marked = np.array([example.id in doubtful for example in sample.examples])
     general = general_vectors(project.database, project.embedder)
-    return five_criteria(sample, general, log=looked.log, suspected=marked)
+    return five_criteria(sample, general, log=looked.log)
 
 
 def _economy(looked: Looked) -> dict[str, Any]:
@@ -249,9 +245,18 @@ def _economy(looked: Looked) -> dict[str, Any]:
         "effective_classes": effective_classes(np.array(sizes)) if sizes else None,
         "tokens_by_class": dict(sorted(classes.items(), key=lambda item: -item[1])),
         "prompts": {
-            name: {"k": s.k, "examples": round(min(s.k * float(np.median(tokens)),
-                                                   (s.budget - s.reserve) * s.share)),
-                   "budget": s.budget}
-            for name, s in looked.settings.items()
+            name: _typical_prompt(settings, float(np.median(tokens)))
+            for name, settings in looked.settings.items()
         },
+    }  # fmt: skip
+
+
+def _typical_prompt(settings: Settings, tokens: float) -> dict[str, Any]:
+    """Say what the examples of a prompt cost, where a row has so many tokens; USD if known."""
+    shown = round(min(settings.k * tokens, (settings.budget - settings.reserve) * settings.share))
+    price = price_facts(settings.model).get("input_price") if settings.model else None
+    dear = price and price.value * shown / 1e6
+    return {
+        "k": settings.k, "examples": shown, "budget": settings.budget,
+        "model": settings.model, "usd": dear,
     }  # fmt: skip

@@ -33,7 +33,8 @@ def small_classes(rows: AuditRows, asked: Mapping[str, int] | None = None) -> Fi
             told += f", {size / total:.1%} of all, for {wanted:.1%} of queries"
         items.append(Item(ids, told, 1 / size))
     effective = effective_classes(np.array([*sizes.values()])) if sizes else 0.0
-    title = f"Classes with few rows (all are as even as {effective:.1f} of {len(sizes)})"
+    few = "few rows for what is asked" if queries else "few rows"
+    title = f"Classes with {few} (all are as even as {effective:.1f} of {len(sizes)})"
     return Finding(
         "small-classes", title,
         f"fewer than {SMALL} rows of a class can't show its range", "note",

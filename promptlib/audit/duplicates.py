@@ -8,7 +8,7 @@ from typing import Literal
 
 from promptlib.audit.copies import LETTERS, stars
 from promptlib.audit.finding import Finding, Item, ranked
-from promptlib.audit.rows import AuditRows, normalised
+from promptlib.audit.rows import AuditRows
 from promptlib.store.planning import Edit
 from promptlib.text import canonical_json
 
@@ -20,7 +20,7 @@ SHOWN = 60
 
 def exact_duplicates(rows: AuditRows) -> Finding:
     """Find rows with the same input, output and label."""
-    groups = _groups(rows, lambda row: (_input(rows, row), _answer(rows, row)))
+    groups = _groups(rows, lambda row: (_input(rows, row), rows.labels[row], rows.outputs[row]))
     items = [_cluster(rows, group, "the same input and output") for group in groups]
     return _finding("exact-duplicates", "Rows that stand twice", items, rows)
 
@@ -30,7 +30,7 @@ def normalised_duplicates(rows: AuditRows) -> Finding:
     groups = _groups(rows, lambda row: (rows.normal[row], _answer(rows, row)), of_words=True)
     different = [
         group for group in groups
-        if len({_input(rows, row) for row in group}) > 1
+        if len({(_input(rows, row), rows.outputs[row]) for row in group}) > 1
     ]  # fmt: skip
     items = [
         _cluster(rows, _first_of_each(rows, group), "but for case, punctuation and space")
@@ -75,8 +75,8 @@ def conflicts(rows: AuditRows) -> Finding:
         alike = pairs.get((centre, first)) or pairs.get((first, centre), "nearly the same")
         answers = " or ".join(dict.fromkeys(_named(rows, row) for row in cluster))
         edits = rows.aside(*cluster)
-        reason = f"{alike}, answered {answers}"
-        items.append(Item(rows.ids(cluster), reason, len(cluster), edits, "decide which is right"))
+        reason = f"{alike}, answered {answers}: {_short(rows.inputs[centre])}"
+        items.append(Item(rows.ids(cluster), reason, len(cluster), edits, "set aside for now"))
     return Finding(
         "conflicts", "The same question, answered otherwise",
         "a prompt that shows both teaches the model to guess", "error", ranked(items),
@@ -118,7 +118,8 @@ def _alike(rows: AuditRows, one: int, other: int) -> bool:
 
 
 def _answer(rows: AuditRows, row: int) -> Hashable:
-    return rows.labels[row], normalised(rows.outputs[row]) or rows.outputs[row]
+    # Signs within an answer matter: -5 isn't 5.
+    return rows.labels[row], " ".join(rows.outputs[row].casefold().rstrip(" .!").split())
 
 
 def _disagree(rows: AuditRows, one: int, other: int, *, same_text: bool) -> bool:
@@ -150,9 +151,9 @@ def _input(rows: AuditRows, row: int) -> str:
 
 def _first_of_each(rows: AuditRows, group: Iterable[int]) -> list[int]:
     """Keep one of those that are exactly the same: they are another finding."""
-    kept: dict[str, int] = {}
+    kept: dict[Hashable, int] = {}
     for row in group:
-        kept.setdefault(_input(rows, row), row)
+        kept.setdefault((_input(rows, row), rows.outputs[row]), row)
     return list(kept.values())
 
 
@@ -182,11 +183,12 @@ def _survivor(
     return kept, least
 
 
-def _worth(rows: AuditRows, row: int) -> tuple[bool, int, int, str]:
+def _worth(rows: AuditRows, row: int) -> tuple[bool, bool, int, int, str]:
     """Order rows by what would be lost with them, the most valuable first."""
     example = rows.examples[row]
     return (
         example.status != "approved",
+        example.id not in rows.reviewed,
         -len(example.metadata),
         -len(rows.inputs[row]),
         example.id,

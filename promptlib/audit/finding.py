@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from promptlib.store.planning import Edit
@@ -62,6 +62,11 @@ class Finding:
             for edit in item.edits:
                 found.setdefault(edit.before.id, edit)
         return list(found.values())
+
+    def unless(self, reviewed: frozenset[str]) -> Finding:
+        """Leave out what concerns such rows alone: somebody has looked at it and left it so."""
+        items = [item for item in self.items if not reviewed.issuperset(item.ids)]
+        return replace(self, items=items)
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""

@@ -60,7 +60,7 @@ def plan_dedupe(project: Project, store: str, *, near: float = NEAR_DUPLICATE) -
     edits: dict[str, Edit] = {}
     for kind in kinds:
         left = _without(rows, edits)
-        edits |= {edit.before.id: edit for edit in kind(left).edits}
+        edits |= {edit.before.id: edit for edit in kind(left).unless(rows.reviewed).edits}
     return Fix("dedupe", list(edits.values()), "keeps one of each and takes the others out")
 
 

@@ -13,11 +13,15 @@ from promptlib.audit.rows import AuditRows, normalised
 from promptlib.curation.annotators import annotations_of, majority
 from promptlib.errors import ExampleError, MissingDependencyError
 from promptlib.files.reading import SHORT
-from promptlib.learning.probe import USUAL, fit_probe, folds
+from promptlib.learning.probe import FOLDS, USUAL, fit_probe, folds
 from promptlib.store.planning import Edit
+from promptlib.text import visible
 
 LEAST_ROWS = 20
 """Labelled rows below which no probability means anything."""
+
+DOUBTS = 0.7
+"""Share of doubted rows beyond which the doubts say nothing."""
 
 LEARNT_FROM = 20_000
 """Rows that each fold's classifier learns from at most."""
@@ -30,19 +34,22 @@ def label_errors(rows: AuditRows) -> Finding:
 
     Confident learning (Northcutt et al. 2021) on out-of-fold probabilities of a logistic
     regression on embeddings and letters; the least likely labels first. In a language that the
-    embedder hardly knows, letters tell more than embeddings do.
+    embedder hardly knows, letters tell more than embeddings do. Classes with fewer rows than there
+    are folds aren't judged, and a classifier that doubts nearly all hasn't learnt the labels.
     """
     items = []
-    known = np.flatnonzero(rows.codes >= 0)
-    classes = len(rows.label_names)
-    if len(known) >= LEAST_ROWS and classes > 1:
+    labelled = rows.codes >= 0
+    sizes = np.bincount(rows.codes[labelled], minlength=len(rows.label_names))
+    known = np.flatnonzero(labelled & (sizes[rows.codes] >= FOLDS))
+    if len(known) >= LEAST_ROWS and (sizes >= FOLDS).sum() > 1:
         shares = _out_of_fold(rows, known)
-        for at, quality in _suspects(rows.codes[known], shares):
+        suspects = _suspects(rows.codes[known], shares)
+        for at, quality in suspects if len(suspects) <= DOUBTS * len(known) else ():
             row, likely = int(known[at]), rows.label_names[int(shares[at].argmax())]
             items.append(_suspect(rows, row, likely, float(shares[at].max()), 1 - quality))
     return Finding(
         "label-errors", "Labels that are probably wrong",
-        "a wrong example is worse than none: the model copies it", "error", ranked(items),
+        "a wrong example is worse than none: the model copies it", "warning", ranked(items),
         "gives each row the label that is likelier",
         f"promptlib store review {rows.store} --finding label-errors",
     )  # fmt: skip
@@ -59,19 +66,20 @@ def label_spelling(rows: AuditRows) -> Finding:
     for names in kinds.values():
         if len(names) == 1:
             continue
-        best = max(names, key=lambda name: (sizes[name], name == name.strip(), name))
+        best = max(names, key=lambda name: (sizes[name], name == " ".join(name.split()), name))
         concerned = [row for row, name in enumerate(called) if name in names]
-        told = ", ".join(f"{name!r} ({sizes[name]})" for name in sorted(names))
+        told = ", ".join(f"{visible(name)} ({sizes[name]})" for name in sorted(names))
         edits = [
             edit for row in concerned if called[row] != best
             if (edit := _relabel(rows, row, best)) is not None
         ]  # fmt: skip
         score = len(concerned)
-        items.append(Item(rows.ids(concerned), told, score, edits, f"call all of them {best!r}"))
+        suggestion = f"call all of them {visible(best)}"
+        items.append(Item(rows.ids(concerned), told, score, edits, suggestion))
     return Finding(
         "label-spelling", "One label written in several ways",
         "the model sees two classes where there is one", "error", ranked(items),
-        "gives all rows the way that most have",
+        "gives all rows the way that most have; where none has most, the tidiest",
         f"promptlib store fix {rows.store} --finding label-spelling",
     )  # fmt: skip
 
@@ -134,7 +142,7 @@ def _suspects(codes: NDArray[np.int64], shares: Shares) -> list[tuple[int, float
 
 def _suspect(rows: AuditRows, row: int, likely: str, share: float, score: float) -> Item:
     edit = _relabel(rows, row, likely)
-    told = f"has {rows.labels[row]}; its likes have {likely} ({share:.0%})"
+    told = f"has {rows.labels[row]}; its likes have {likely} ({share:.0%}): {rows.inputs[row]:.60}"
     edits = [edit] if edit is not None else []
     return Item(rows.ids([row]), told, score, edits, f"label {likely}")
 

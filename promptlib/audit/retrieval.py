@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from shlex import quote
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def never_retrieved(rows: AuditRows, log: Vectors | None = None) -> Finding:
             Item(rows.ids(rows.rows_of_text[text]), f"never shown: {rows.texts[text]:.60}")
             for text in np.flatnonzero(counts == 0).tolist()
         ]
-    command = f"promptlib store reduce {rows.store} --to {max(1, len(rows) // 2)} --dry-run"
+    command = f"promptlib store review {rows.store} --finding never-retrieved"
     return Finding(
         "never-retrieved", "Rows that no query reaches",
         f"nothing asked {_asked(log)} has them among its {SHOWN} nearest: they do no harm, nor any "
@@ -80,7 +81,9 @@ def crowding_rows(rows: AuditRows, log: Vectors | None = None) -> Finding:
     )  # fmt: skip
 
 
-def gaps(rows: AuditRows, log: Vectors | None, queries: Sequence[str] = ()) -> Finding:
+def gaps(
+    rows: AuditRows, log: Vectors | None, queries: Sequence[str] = (), file: str = "QUERIES"
+) -> Finding:
     """Find queries of a log that no example is near to."""
     items = []
     if log is not None and len(log) and len(rows.texts) > 1:
@@ -93,7 +96,7 @@ def gaps(rows: AuditRows, log: Vectors | None, queries: Sequence[str] = ()) -> F
     return Finding(
         "gaps", "Queries that no example is near to",
         "for these, examples can't help: collect some like them", "warning", ranked(items), "",
-        f"promptlib store label-next {rows.store} N --from QUERIES" if items else "",
+        f"promptlib store label-next {rows.store} {max(1, len(items))} --from {quote(file)}",
     )  # fmt: skip
 
 

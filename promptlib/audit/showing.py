@@ -15,6 +15,7 @@ from promptlib.audit.finding import Finding
 from promptlib.audit.projection import project_rows
 from promptlib.example import output_text
 from promptlib.files.reading import REVISION_COLUMN
+from promptlib.models.prices import dollars
 from promptlib.reporting.page import Section, make_page
 from promptlib.reporting.pictures import Bars, Cloud, draw_cloud, draw_panels
 
@@ -62,9 +63,10 @@ def economy_lines(audit: Audit) -> list[str]:
         named = ", ".join(f"{label} ({mean:,.0f})" for label, mean in classes)
         lines.append(f"The dearest classes, in tokens a row: {named}.")
     for name, each in audit.economy["prompts"].items():
+        dear = f"; {dollars(1_000 * each['usd'])} for 1,000 of them, {each['model']}"
         lines.append(
             f"A prompt of {name} usually shows {each['examples']:,} tokens of examples (k "
-            f"{each['k']}, budget {each['budget']:,})."
+            f"{each['k']}, budget {each['budget']:,}{'' if each['usd'] is None else dear})."
         )
     return lines
 
@@ -72,7 +74,7 @@ def economy_lines(audit: Audit) -> list[str]:
 def item_table(finding: Finding, most: int | None = SHOWN) -> Table:
     """Give a line for each item of a finding."""
     rows = [
-        [", ".join(item.ids[:3]) + (f" +{len(item.ids) - 3}" if len(item.ids) > 3 else ""),
+        [", ".join(item.ids[:2]) + (f" +{len(item.ids) - 2}" if len(item.ids) > 2 else ""),
          item.reason, item.suggestion]
         for item in finding.items[:most]
     ]  # fmt: skip
@@ -82,15 +84,15 @@ def item_table(finding: Finding, most: int | None = SHOWN) -> Table:
 def audit_csv(audit: Audit) -> str:
     """Write the suspects for a spreadsheet: edit a row's own columns, and import it with --update.
 
-    Each row stands once, with its gravest finding; the columns that tell of it are not read back.
+    Each row stands once, with all its findings; the columns that tell of them are not read back.
     """
     examples = {example.id: example for example in audit.looked.rows.examples}
     labels = dict(zip(examples, audit.looked.rows.labels, strict=True))
-    told: dict[str, tuple[str, str, str]] = {}
+    told: dict[str, list[tuple[str, str, str]]] = {}
     for finding in audit.findings:
         for item in finding.items:
             for id in item.ids:
-                told.setdefault(id, (finding.id, item.reason, item.suggestion))
+                told.setdefault(id, []).append((finding.id, item.reason, item.suggestion))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     notes = ["audit:finding", "audit:reason", "audit:suggestion"]
@@ -99,7 +101,8 @@ def audit_csv(audit: Audit) -> str:
         row = examples[id]
         output = output_text(row.output) if row.output is not None else ""
         own = [id, output_text(row.input), output, labels[id] or "", row.status]
-        writer.writerow([*own, *facts, audit.revision])
+        joined = ["; ".join(dict.fromkeys(filter(None, each))) for each in zip(*facts, strict=True)]
+        writer.writerow([*own, *joined, audit.revision])
     return out.getvalue()
 
 
@@ -175,11 +178,16 @@ def _criteria(audit: Audit) -> list[Section]:
         return []
     rows = [
         [c.name, c.grade or "?", c.score.value if c.score else None, c.meaning,
-         (c.missing and f"needs {c.missing}") or c.thresholds, ", ".join(c.affected[:5])]
+         (c.missing and f"needs {c.missing}") or c.thresholds, _first_of(c.affected)]
         for c in audit.criteria
     ]  # fmt: skip
     columns = ["criterion", "grade", "score", "meaning", "thresholds", "rows behind it"]
     return [Section("The five criteria of training data", columns=columns, rows=rows)]
+
+
+def _first_of(ids: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(ids) - most:,} more" if len(ids) > most else ""
+    return ", ".join(ids[:most]) + more
 
 
 def _finding(finding: Finding) -> Section:

@@ -67,8 +67,9 @@ def rename_labels(
                 raise StoreError("a label can't be empty")
             if new in present - names.keys() and not merge:
                 raise StoreError(f"there are rows with {new!r} already: to make them one, merge")
+        really = {old: new for old, new in names.items() if old != new}
         query = select(examples.c.id).where(
-            examples.c.store == state.key, ~examples.c.deleted, examples.c.label.in_([*names])
+            examples.c.store == state.key, ~examples.c.deleted, examples.c.label.in_([*really])
         )
         rows = rows_by_id(connection, state.key, connection.scalars(query))
         changed: list[Change] = []
@@ -80,12 +81,13 @@ def rename_labels(
             after = row_of(example, state.settings, source_hash=row.source_hash)
             changed.append((row, after))
         definitions = dict(state.settings.label_definitions)
-        for old, new in names.items():
+        for old, new in really.items():
             if old in definitions:
                 definitions.setdefault(new, definitions.pop(old))
         settings = state.settings.model_copy(update={"label_definitions": definitions})
         return Planned(changed, settings)
 
+    note = note or ", ".join(f"{old} -> {new}" for old, new in names.items())
     return store.write(plan, reason="merge labels" if merge else "rename labels", by=by, note=note)
 
 

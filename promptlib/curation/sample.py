@@ -19,6 +19,9 @@ from promptlib.index.vector import ExampleIndex
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int64]
 
+PART = 65_536
+"""Rows whose vectors are in memory at a time."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -80,11 +83,13 @@ def read_sample(
 def near_copies(state: State, vectors: Floats) -> frozenset[str]:
     """Find the ids of all rows of a store that are near copies of any of these vectors."""
     alive = np.flatnonzero(state.alive)
-    found = state.scored(alive, np.zeros(vectors.shape[1], np.float32))
-    near = np.zeros(len(found), bool)
-    for start, cosine in blocks(found.vectors.astype(np.float32), vectors):
-        near[start : start + len(cosine)] = (cosine >= NEAR_DUPLICATE).any(axis=1)
-    return frozenset(found.ids[near].tolist())
+    found: set[str] = set()
+    for part in (alive[start : start + PART] for start in range(0, len(alive), PART)):
+        near = np.zeros(len(part), bool)
+        for start, cosine in blocks(state.vectors_at(part).astype(np.float32), vectors):
+            near[start : start + len(cosine)] = (cosine >= NEAR_DUPLICATE).any(axis=1)
+        found.update(state.ids_at(part[near]).tolist())
+    return frozenset(found)
 
 
 def _read(index: ExampleIndex, keys: list[int], connection: Connection) -> list[Example]:

@@ -78,8 +78,11 @@ def write_sharegpt(example: Example) -> Row:
 
 def read_alpaca(fields: Mapping[str, Any]) -> Row:
     """Read an instruction and its input."""
-    parts = [fields.get("instruction"), fields.get("input")]
-    text = "\n\n".join(part for part in parts if isinstance(part, str) and part.strip())
+    parts = [fields.get(name) or "" for name in ("instruction", "input")]
+    for name, part in zip(("instruction", "input"), parts, strict=True):
+        if not isinstance(part, str):
+            raise ExampleError(f"{name} must be text, not {kind_of(part)}")
+    text = "\n\n".join(part for part in parts if part.strip())
     before = [
         {"role": role, "content": said}
         for pair in fields.get("history") or ()

@@ -44,7 +44,8 @@ def dataset_batches(folder: Path) -> Iterator[tuple[str | None, list[dict[str, A
 def _files(folder: Path) -> Iterator[Path]:
     """Find the data files; those that `datasets` keeps as caches aren't."""
     for file in folder.rglob("*"):
-        cached = file.name.startswith("cache-") or any(p.startswith(".") for p in file.parts)
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        cached = file.name.startswith("cache-") or hidden
         if file.suffix in (".arrow", ".parquet") and not cached:
             yield file
 

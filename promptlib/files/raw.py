@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -36,6 +36,8 @@ class RawRow:
     fields: dict[str, Any]
     problem: str | None
     text: str
+    written: Mapping[str, Any] | None = None
+    """The fields as the file has them, where another tool's way of writing was read."""
 
 
 def raw_rows(source: Source) -> Iterator[RawRow]:
@@ -59,10 +61,10 @@ def _shaped(named: str, rows: Iterator[RawRow]) -> Iterator[RawRow]:
             yield row
             continue
         try:
-            yield replace(row, fields=shape.read(row.fields))
+            yield replace(row, fields=shape.read(row.fields), written=row.fields)
         except (ExampleError, LookupError, TypeError, AttributeError) as error:
             why = str(error) if isinstance(error, ExampleError) else "it isn't written so"
-            yield replace(row, fields={}, problem=why, text=json.dumps(row.fields, default=str))
+            yield replace(row, fields={}, problem=why, written=row.fields)
 
 
 def _jsonl(source: Source) -> Iterator[RawRow]:
@@ -88,7 +90,9 @@ def _json(source: Source) -> Iterator[RawRow]:
             raise StoreError(f"{source.name}: {error}") from None
         except json.JSONDecodeError as error:
             place = f"{source.name}:{error.lineno}"
-            raise StoreError(f"{place}: not JSON: {error.msg} at column {error.colno}") from None
+            raise StoreError(
+                f"{place}: not JSON: {_reason(error)} at column {error.colno}"
+            ) from None
         except (RecursionError, ValueError) as error:
             raise StoreError(f"{source.name}: not JSON that can be read: {error}") from None
     for number, item in enumerate(items, start=1):
@@ -131,8 +135,7 @@ def _parsed(line: bytes | str) -> dict[str, Any]:
         byte = error.object[error.start]
         raise ExampleError(f"not UTF-8: byte 0x{byte:02x} at column {error.start + 1}") from None
     except json.JSONDecodeError as error:
-        reason = error.msg.removesuffix(" at")
-        raise ExampleError(f"not JSON: {reason} at column {error.colno}") from None
+        raise ExampleError(f"not JSON: {_reason(error)} at column {error.colno}") from None
     except ExampleError:
         raise
     except (RecursionError, ValueError) as error:
@@ -140,6 +143,10 @@ def _parsed(line: bytes | str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise ExampleError(f"a row must be an object, not {kind_of(row)}")
     return row
+
+
+def _reason(error: json.JSONDecodeError) -> str:
+    return error.msg.removesuffix(" at")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

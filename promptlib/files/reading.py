@@ -119,8 +119,9 @@ class ExamplesFile:
             raise BadExamplesError(
                 self.source.name,
                 self.problems,
-                f"bad lines: {len(problems):,} of {self.count + len(problems):,}; "
+                f"bad {self.source.unit}s: {len(problems):,} of {self.count + len(problems):,}; "
                 f"nothing was taken from the file{self._hint()}",
+                self.source.unit,
             )
         if not self.count:
             raise StoreError(f"{self.source.name} holds no examples{self._hint()}")
@@ -153,7 +154,9 @@ class ExamplesFile:
             if line in suspects and example is not None:
                 before = first.setdefault(text_number(example.id), line)
                 if before != line:
-                    problems.append((line, f"id {example.id!r} was used on line {before}"))
+                    problems.append(
+                        (line, f"id {example.id!r} was used on {self.source.unit} {before}")
+                    )
                     self.count -= 1
         return problems
 
@@ -236,7 +239,8 @@ def bad_rows(source: Source, problems: Iterable[tuple[int, str]]) -> Iterator[di
     reasons = dict(problems)
     for raw in raw_rows(source):
         if raw.line in reasons:
-            text = raw.text or json.dumps(raw.fields, ensure_ascii=False)
+            fields = raw.fields if raw.written is None else raw.written
+            text = raw.text or json.dumps(fields, ensure_ascii=False, default=str)
             yield {"line": raw.line, "reason": reasons[raw.line], "row": text}
 
 

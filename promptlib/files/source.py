@@ -46,6 +46,11 @@ class Source:
     shape: str = "plain"
     """How rows are written: a name of SHAPES, "plain" for ours, "auto" for what the first says."""
 
+    @property
+    def unit(self) -> str:
+        """What places in it are numbered by."""
+        return "row" if self.format in ("json", "parquet", "dataset") else "line"
+
     def open(self) -> BinaryIO:
         """Open the file's bytes, unpacked, without a byte order mark."""
         opener: Any = gzip.open if self.compressed else open

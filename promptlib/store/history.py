@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, select
 
 from promptlib.errors import StoreError
+from promptlib.store.database import batched
 from promptlib.store.reports import StoreState
 from promptlib.store.rows import COLUMNS, StoredRow, read_row
 from promptlib.store.tables import changes, examples, revisions
@@ -89,6 +90,21 @@ def rows_at(connection: Connection, state: StoreState, revision: int) -> Iterato
     then = (logged_row(text) for text in connection.scalars(touched.order_by(changes.c.example)))
     there = (row for row in then if row is not None and not row.deleted)
     return heapq.merge(now, there, key=lambda row: row.id)
+
+
+def rows_as_of(
+    connection: Connection, state: StoreState, read: Mapping[str, int]
+) -> dict[str, StoredRow]:
+    """Give rows as they stood after a revision each (id -> its number), where they have changed."""
+    found: dict[str, StoredRow] = {}
+    columns = changes.c.example, changes.c.revision, changes.c.before
+    for part in batched(read):
+        mine = (changes.c.store == state.key, changes.c.example.in_(part))
+        query = select(*columns).where(*mine).order_by(changes.c.key)
+        for id, revision, before in connection.execute(query):
+            if revision > read[id] and id not in found and (row := logged_row(before)) is not None:
+                found[id] = row
+    return found
 
 
 def check_revision(state: StoreState, revision: int) -> None:

@@ -95,6 +95,7 @@ def import_examples(
     progress: Progress | None = None,
     by: str | None = None,
     reason: str = "import",
+    note: str = "",
 ) -> ImportReport:
     """Merge examples that were read from a file; `seed` describes it when it is the starter.
 
@@ -118,7 +119,7 @@ def import_examples(
         now = store.find_state(connection) or store.create_in(connection, decided)
         # Another import may have decided meanwhile.
         run.settings = decided = _decided(now.settings, settings, label, file)
-        writer = RevisionWriter(connection, now.key, reason=reason, by=by)
+        writer = RevisionWriter(connection, now.key, reason=reason, by=by, note=note)
         run.merge_into(connection, now, writer)
         if decided != now.settings:
             writer.set_settings(now.settings, decided)

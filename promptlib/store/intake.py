@@ -55,6 +55,8 @@ class ImportOptions(TypedDict, total=False):
     """Only report what would change."""
     by: str | None
     """Who imports; the user by default."""
+    note: str
+    """Why, for the log."""
 
 
 def import_file(
@@ -80,6 +82,7 @@ def import_file(
     shape = options.get("shape") or ("plain" if rename else "auto")
     with open_source(path, charset=charset, format=form, shape=shape) as source:
         reason, by = f"import {Path(source.name).name}", options.get("by")
+        note = options.get("note", "")
         dry_run = options.get("dry_run", False)
         if options.get("update"):
             if prepare is not None:
@@ -87,7 +90,7 @@ def import_file(
             edits = read_edits(source, rename or {})
             report = update_examples(
                 store, edits, skip_bad=skip_bad, dry_run=dry_run, by=by,
-                force=options.get("force", False),
+                force=options.get("force", False), note=note,
             )  # fmt: skip
             if bad_file is not None and report.problems and not dry_run:
                 _save_bad_rows(source, report.problems, bad_file)
@@ -105,7 +108,7 @@ def import_file(
         return import_examples(
             store, file, label=label, restore=options.get("restore", False),
             mirror=options.get("mirror", False), dry_run=dry_run, progress=progress, by=by,
-            reason=reason,
+            reason=reason, note=note,
         )  # fmt: skip
 
 

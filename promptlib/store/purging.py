@@ -23,6 +23,7 @@ from promptlib.store.tables import (
     changes,
     examples,
     outcomes,
+    revisions,
     template_versions,
     vectors,
 )
@@ -41,6 +42,8 @@ class Purged:
     """Figures of questions that the rows were."""
     versions: Sequence[str]
     """Published templates that showed one of the rows in every prompt: they don't any more."""
+    notes: Sequence[int] = ()
+    """Revisions of other rows too whose words, in the log, may speak of these."""
 
 
 def purge_examples(
@@ -56,6 +59,7 @@ def purge_examples(
         if missing := [id for id in ids if id not in rows]:
             raise ExampleNotFoundError(f"store {store.name!r} never had {', '.join(missing)}")
         past = _past(connection, state, rows)
+        touched = _revisions_of(connection, state, rows)
         writer = RevisionWriter(connection, state.key, reason="purge", by=by, note=note)
         number = writer.touch()
         for part in batched(rows):
@@ -74,6 +78,7 @@ def purge_examples(
             ).rowcount,
             outcomes=_forget_outcomes(connection, store.name, contents),
             versions=_forget_static(connection, contents),
+            notes=_forget_notes(connection, state, touched),
         )
 
 
@@ -98,6 +103,27 @@ def _past(
         ):
             found += [row for row in map(logged_row, (before, after)) if row is not None]
     return found
+
+
+def _revisions_of(connection: Connection, state: StoreState, ids: Iterable[str]) -> set[int]:
+    found: set[int] = set()
+    for part in batched(ids):
+        mine = (changes.c.store == state.key, changes.c.example.in_(part))
+        found.update(connection.scalars(select(changes.c.revision).where(*mine).distinct()))
+    return found
+
+
+def _forget_notes(connection: Connection, state: StoreState, touched: set[int]) -> list[int]:
+    """Empty what was said of revisions of these rows alone; returns which others say something."""
+    others: list[int] = []
+    for number in sorted(touched):
+        this = (revisions.c.store == state.key, revisions.c.number == number)
+        left = (changes.c.store == state.key, changes.c.revision == number)
+        if connection.scalar(select(changes.c.key).where(*left).limit(1)) is None:
+            connection.execute(update(revisions).where(*this).values(note=""))
+        elif connection.scalar(select(revisions.c.note).where(*this)):
+            others.append(number)
+    return others
 
 
 def _forget_vectors(connection: Connection, hashes: Iterable[str]) -> None:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptlib.embedding.embedder import Embedder, Progress
-from promptlib.files.reading import ExamplesFile
-from promptlib.files.source import open_source
 from promptlib.store.database import Database
-from promptlib.store.importing import ImportReport, import_examples
 from promptlib.store.settings import StoreSettings
 from promptlib.store.store import ExampleStore
 from promptlib.text import file_sha256
+
+if TYPE_CHECKING:
+    from promptlib.store.importing import ImportReport
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,10 @@ class Starter:
         self, database: Database, embedder: Embedder, progress: Progress | None = None
     ) -> ImportReport:
         """Merge the file into the store, which is made if need be."""
+        from promptlib.files.reading import ExamplesFile
+        from promptlib.files.source import open_source
+        from promptlib.store.importing import import_examples
+
         store = ExampleStore(database, self.name, embedder)
         with open_source(self.file) as source:
             settings, seed = self.settings, self.seed()

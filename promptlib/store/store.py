@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Unpack
+from typing import TYPE_CHECKING, BinaryIO, Unpack
 
 from sqlalchemy import Connection, insert
 
@@ -15,8 +15,6 @@ from promptlib.errors import StoreError
 from promptlib.example import Example, Recipe, retrieval_text
 from promptlib.store.author import author
 from promptlib.store.database import Database
-from promptlib.store.importing import ImportReport
-from promptlib.store.intake import ImportOptions, import_file
 from promptlib.store.planning import Edit, Plan, Planned, plan_edits
 from promptlib.store.reader import StoreReader
 from promptlib.store.reports import StoreState
@@ -26,6 +24,10 @@ from promptlib.store.tables import revisions, stores
 from promptlib.store.undoing import newest_undoable, plan_undo
 from promptlib.store.vectors import embed_missing
 from promptlib.text import text_hash
+
+if TYPE_CHECKING:
+    from promptlib.store.importing import ImportReport
+    from promptlib.store.intake import ImportOptions
 
 
 class ExampleStore(StoreReader):
@@ -137,6 +139,8 @@ class ExampleStore(StoreReader):
 
         Raises BadExamplesError when rows are bad, unless `skip_bad`.
         """
+        from promptlib.store.intake import import_file
+
         return import_file(self, path, options)
 
     def write(self, plan: Plan, *, reason: str, by: str | None = None, note: str = "") -> int:

@@ -28,11 +28,13 @@ def plan_undo(connection: Connection, state: StoreState, number: int) -> Planned
     settings = _settings_before(connection, state, number)
     if not log and settings is None:
         raise StoreError(
-            f"revision {number} has changed nothing that could be taken back: what was purged "
-            "since is gone for good"
+            f"revision {number} has changed nothing that could be taken back: what is purged is "
+            "gone for good; name another, of promptlib store log"
         )
     now = rows_by_id(connection, state.key, log)
     if later := [id for id, (_, after) in log.items() if not _stands(now.get(id), after)]:
+        if all(_stood(now.get(id), before) for id, (before, _) in log.items()):
+            raise StoreError(f"revision {number} is taken back: its rows are as they were before")
         raise ConflictError(
             f"later revisions have changed {len(later):,} of its {len(log):,} rows: "
             f"{told(latest_changes(connection, state, later))}; undo those first"
@@ -55,6 +57,12 @@ def newest_undoable(connection: Connection, state: StoreState) -> int:
 def _stands(row: StoredRow | None, after: StoredRow) -> bool:
     """Whether a row is still as a revision left it; gone is gone, whatever it held."""
     return row == after or (row is not None and row.deleted and after.deleted)
+
+
+def _stood(row: StoredRow | None, before: StoredRow | None) -> bool:
+    """Whether a row is as it was before a revision; what wasn't there may be a deleted row."""
+    gone = before is None or before.deleted
+    return row is None or row.deleted if gone else row == before
 
 
 def _rows_of(

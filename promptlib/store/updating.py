@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -14,6 +14,7 @@ from promptlib.example import Example
 from promptlib.files.raw import RawRow, raw_rows
 from promptlib.files.reading import REVISION_COLUMN, renamed
 from promptlib.files.source import Source
+from promptlib.store.history import rows_as_of
 from promptlib.store.importing import SAMPLE, ImportReport
 from promptlib.store.planning import latest_changes
 from promptlib.store.reports import StoreState
@@ -48,7 +49,9 @@ def read_edits(source: Source, rename: Mapping[str, str]) -> Edits:
     rows: list[tuple[int, dict[str, Any]]] = []
     problems: list[Problem] = []
     seen: set[str] = set()
+    names: dict[str, None] = {}
     for raw in raw_rows(source):
+        names |= dict.fromkeys(raw.fields)
         try:
             fields = _fields(source, raw, rename)
             if fields["id"] in seen:
@@ -57,6 +60,11 @@ def read_edits(source: Source, rename: Mapping[str, str]) -> Edits:
             rows.append((raw.line, fields))
         except ExampleError as error:
             problems.append((raw.line, str(error)))
+    if names and not {"id", rename.get("id")} & names.keys():
+        raise StoreError(
+            f"{source.name} has no 'id', it has {', '.join(names)}; an update needs to know which "
+            "row each is for: --map id=NAME says where it stands"
+        )
     if not rows and not problems:
         raise StoreError(f"{source.name} holds no rows to update by")
     return Edits(source, tuple(rows), tuple(problems))
@@ -64,7 +72,7 @@ def read_edits(source: Source, rename: Mapping[str, str]) -> Edits:
 
 def update_examples(
     store: ExampleStore, edits: Edits, *, skip_bad: bool, dry_run: bool, by: str | None,
-    force: bool = False,
+    force: bool = False, note: str = "",
 ) -> ImportReport:  # fmt: skip
     """Apply edits in one transaction; raises BadExamplesError if rows are bad, unless `skip_bad`.
 
@@ -76,14 +84,14 @@ def update_examples(
     problems = (*edits.problems, *planned.problems)
     if problems and not skip_bad:
         hint = f"bad rows: {len(problems):,}; nothing was changed"
-        raise BadExamplesError(edits.source.name, sorted(problems), hint)
+        raise BadExamplesError(edits.source.name, sorted(problems), hint, edits.source.unit)
     revision = store.revision
     if planned.changes and not dry_run:
         store.embed(after.example for _, after in planned.changes)
         with store.database.write() as connection:
             state = store.state(connection)
             planned = _plan(connection, state, edits, force)
-            writer = RevisionWriter(connection, state.key, reason="edit", by=by)
+            writer = RevisionWriter(connection, state.key, reason="edit", by=by, note=note)
             writer.put(planned.changes)
             revision = writer.revision or state.revision
     return ImportReport(
@@ -120,7 +128,9 @@ def _like(cell: Any, stored: Any) -> Any:
 def _plan(connection: Connection, state: StoreState, edits: Edits, force: bool) -> _Planned:
     rows, as_text = edits.rows, edits.source.format in ("csv", "tsv")
     existing = rows_by_id(connection, state.key, (fields["id"] for _, fields in rows))
-    since = {} if force else _changed_since(connection, state, rows)
+    read_at = {fields["id"]: _read_at(fields, state.revision) for _, fields in rows}
+    seen = rows_as_of(connection, state, {id: n for id, n in read_at.items() if n is not None})
+    late = {id: (n, by) for id, n, by, _ in latest_changes(connection, state, seen)}
     planned = _Planned([], 0, [])
     unchanged = 0
     for line, fields in rows:
@@ -128,11 +138,22 @@ def _plan(connection: Connection, state: StoreState, edits: Edits, force: bool) 
         try:
             if before is None or before.deleted:
                 raise ExampleError(f"there is no example {fields['id']!r} in the store")
+            if read_at[before.id] == UNREADABLE:
+                raise ExampleError(
+                    f"{REVISION_COLUMN} is {fields[REVISION_COLUMN]!r}, not a revision of the "
+                    f"store (0 to {state.revision})"
+                )
             fields = {name: fields[name] for name in fields if name != REVISION_COLUMN}
-            example = _edited(before, fields, state.settings, as_text=as_text)
+            base = seen.get(before.id) or before
+            wanted = _edited(base, fields, state.settings, as_text=as_text)
+            example = _merged(before.example, base.example, wanted)
             after = row_of(example, state.settings, source_hash=before.source_hash)
-            if after != before and before.id in since:
-                raise ExampleError(since[before.id])
+            if not force and after != before and _differ(before, base):
+                number, by = late[before.id]
+                raise ExampleError(
+                    f"changed at revision {number} by {by}, after {read_at[before.id]}: look "
+                    "again, or --force"
+                )
         except ExampleError as error:
             planned.problems.append((line, str(error)))
             continue
@@ -143,20 +164,36 @@ def _plan(connection: Connection, state: StoreState, edits: Edits, force: bool) 
     return _Planned(planned.changes, unchanged, planned.problems)
 
 
-def _changed_since(
-    connection: Connection, state: StoreState, rows: Sequence[tuple[int, Mapping[str, Any]]]
-) -> dict[str, str]:
-    """Say of rows by whom they were changed after the revision at which they were read."""
-    read = {}
-    for _, fields in rows:
-        text = str(fields.get(REVISION_COLUMN, ""))
-        if text.isdecimal():
-            read[fields["id"]] = int(text)
-    return {
-        id: f"changed at revision {number} by {by}, after {read[id]}: look again, or --force"
-        for id, number, by, _ in latest_changes(connection, state, read)
-        if number > read[id]
+UNREADABLE = -1
+"""Stands for what a file gives for a revision and can't be one."""
+
+
+def _differ(one: StoredRow, other: StoredRow) -> bool:
+    return (one.content, one.status) != (other.content, other.status)
+
+
+def _read_at(fields: Mapping[str, Any], newest: int) -> int | None:
+    """Read the revision at which a row was read: None where it isn't said."""
+    said = fields.get(REVISION_COLUMN)
+    if said is None or said == "":
+        return None
+    try:
+        number = float(said)  # spreadsheets write 3.0
+    except (TypeError, ValueError):
+        return UNREADABLE
+    return int(number) if number.is_integer() and 0 <= number <= newest else UNREADABLE
+
+
+def _merged(now: Example, base: Example, wanted: Example) -> Example:
+    """Apply to a row what a file changes of the row that it was made of."""
+    names = ("input", "output", "label", "status")
+    values = {
+        name: getattr(wanted, name)
+        for name in names
+        if getattr(wanted, name) != getattr(base, name)
     }
+    said = {k: v for k, v in wanted.metadata.items() if (k, v) not in base.metadata.items()}
+    return replace(now, **values, metadata={**now.metadata, **said})
 
 
 def _edited(

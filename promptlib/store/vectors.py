@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,14 +37,22 @@ def embed_missing(
     # By length, so that batches hold little padding.
     missing = sorted((h for h in texts if h not in known), key=lambda h: (len(texts[h]), h))
     coverage = Coverage()
-    for part in batched(missing, BATCH):
-        read = [texts[h] for h in part]
-        made = embedder.embed(read)
+
+    def keep(hashes: list[str], read: list[str], made: Vectors) -> Coverage:
         with database.write() as connection:
-            put_vectors(connection, embedder, part, made)
-        coverage += coverage_of(embedder, read)
-        if progress is not None:
-            progress(coverage.texts, len(missing))
+            put_vectors(connection, embedder, hashes, made)
+        return coverage_of(embedder, read)
+
+    # What is made is kept while the next is being made.
+    with ThreadPoolExecutor(1, thread_name_prefix="promptlib-vectors") as keeper:
+        kept: deque[Future[Coverage]] = deque()
+        for part in batched(missing, BATCH):
+            read = [texts[h] for h in part]
+            kept.append(keeper.submit(keep, part, read, embedder.embed(read)))
+            while len(kept) > 1 or (kept and part[-1] == missing[-1]):
+                coverage += kept.popleft().result()
+                if progress is not None:
+                    progress(coverage.texts, len(missing))
     return coverage
 
 
@@ -97,9 +107,3 @@ def put_vectors(
     ]
     if rows:
         connection.execute(insert(vectors), rows)
-
-
-def read_vectors(blobs: list[bytes], dim: int) -> Halves:
-    """Put stored vectors together: float16 (n, dim)."""
-    halves: Halves = np.frombuffer(b"".join(blobs), dtype="<f2")
-    return halves.reshape(len(blobs), dim)
