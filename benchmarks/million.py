@@ -1,0 +1,231 @@
+"""A store of a million rows beside smaller ones: python benchmarks/million.py DATA [--rows N]
+
+DATA is a folder of sets; see million_rows.py. The first run embeds all rows, which takes half an
+hour on two cores and goes on where it was if it is stopped; later runs measure alone. Stores of
+1,000, 10,000 and 100,000 of the same rows show how costs grow. Writes results/million.json and
+docs/growth.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from common import CHECKOUT, RESULTS, median, percentile, run, save
+from million_rows import million_rows, real_rows, varied
+
+TEMPLATE = """\
+---
+description: Name an act.
+inputs:
+  query: {type: string}
+examples: {k: 8}
+budget: {tokens: 400, reserve: 0}
+encoding: o200k_base
+---
+{% for example in examples -%}
+{{ example.input }} => {{ example.output }}
+{% endfor -%}
+{{ query }} =>"""
+SMALLER = (1_000, 10_000, 100_000)
+WARM = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--project", type=Path, default=RESULTS / "million")
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--measure", nargs=2, metavar=("STORE", "STRATEGY"), help=argparse.SUPPRESS)
+    parser.add_argument("--step", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    root: Path = arguments.project
+    if arguments.measure:
+        print(json.dumps(latency(root, *arguments.measure, arguments.queries)))
+        return
+    if arguments.step:
+        print(json.dumps(STEPS[arguments.step](root)))
+        return
+    stores = prepare(root, arguments.data, arguments.rows)
+    figures: dict[str, Any] = {"rows": arguments.rows, "stores": {}}
+    for name in stores:
+        by: dict[str, Any] = {}
+        for strategy in ("similar", "hybrid"):
+            by[strategy] = json.loads(
+                child(root, "--queries", str(arguments.queries), "--measure", name, strategy)
+            )
+        figures["stores"][name] = by
+        print(name, json.dumps(by), file=sys.stderr)
+    for step in STEPS:
+        figures[step] = json.loads(child(root, "--step", step))
+        print(step, json.dumps(figures[step]), file=sys.stderr)
+    small, large = (figures["stores"][f"rows{count}"] for count in (10_000, arguments.rows))
+    figures["times_of_ten_thousand"] = {
+        name: large[name]["p50_ms"] / small[name]["p50_ms"] for name in large
+    }
+    files = (file for file in root.rglob("*") if file.is_file() and file.suffix != ".jsonl")
+    figures["disk_gib"] = sum(file.stat().st_size for file in files) / 2**30
+    save("million", figures)
+    draw(figures, CHECKOUT / "docs" / "growth.png")
+
+
+def child(root: Path, *more: str) -> str:
+    return run("benchmarks/million.py", "--project", str(root), *more)
+
+
+def prepare(root: Path, data: Path | None, rows: int) -> list[str]:
+    """Import what isn't there yet; the large store first, whose vectors the others share."""
+    import promptlib
+
+    (root / "templates").mkdir(parents=True, exist_ok=True)
+    (root / "templates" / "act.j2").write_text(TEMPLATE)
+    if not (root / "promptlib.toml").exists():
+        (root / "promptlib.toml").write_text('[embedder]\nprecision = "fp32"\n')
+    file, asked = root / "rows.jsonl", root / "queries.json"
+    if not asked.exists():
+        if data is None:
+            raise SystemExit("the first run needs DATA, a folder of sets")
+        with file.open("w", encoding="utf-8") as out:
+            out.writelines(json.dumps(row) + "\n" for row in million_rows(data, rows))
+        chance = random.Random(1)
+        texts = chance.sample([text for text, _ in real_rows(data)], 1_000)
+        asked.write_text(json.dumps([varied(text, chance) for text in texts]))
+    names = []
+    with promptlib.open(root, progress=tell) as project:
+        for count in (rows, *SMALLER):
+            name = f"rows{count}"
+            names.append(name)
+            if name not in project.store_names() or len(project.store(name)) < count:
+                project.import_file(name, file, limit=count)
+            project.index(name).refresh()
+    return names
+
+
+def tell(what: str, done: int, total: int) -> None:
+    if time.monotonic() - _told[0] > 30:
+        _told[0] = time.monotonic()
+        print(f"{what}: {done:,} of {total:,}", file=sys.stderr, flush=True)
+
+
+_told = [0.0]
+
+
+def queries(root: Path) -> list[str]:
+    found: list[str] = json.loads((root / "queries.json").read_text())
+    return found
+
+
+def latency(root: Path, store: str, strategy: str, count: int) -> dict[str, float]:
+    """One prompt after the other, in a process of its own."""
+    import promptlib
+
+    project, times = promptlib.open(root), []
+    for text in queries(root)[: WARM + count]:
+        start = time.perf_counter()
+        project.build("act", text, store=store, strategy=strategy)
+        times.append(1e3 * (time.perf_counter() - start))
+    times = times[WARM:]
+    return {"p50_ms": median(times), "p95_ms": percentile(times, 0.95), "memory_mib": memory()}
+
+
+def memory() -> float:
+    """What is resident now, in MiB: mapped pages that were read count too."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 2**20
+
+
+def largest(root: Path) -> str:
+    import promptlib
+
+    with promptlib.open(root) as project:
+        return max(project.store_names(), key=lambda name: len(project.store(name)))
+
+
+def build_index(root: Path) -> dict[str, float]:
+    """From the vectors in the database."""
+    import promptlib
+    from promptlib.measuring import index_facts, rebuild_index
+
+    with promptlib.open(root) as project:
+        seconds = rebuild_index(project, largest(root))
+        facts = index_facts(project, largest(root))
+    probes = facts.probes or 0
+    return {"seconds": seconds, "probes": probes, "recall_on_own_rows": facts.recall}
+
+
+def first_prompt(root: Path) -> dict[str, float]:
+    """Fresh processes, files warm: the median of five."""
+    name, found = largest(root), []
+    code = (
+        "import promptlib, sys; p = promptlib.open(sys.argv[1]);"
+        "p.build('act', 'book me a table', store=sys.argv[2], strategy='hybrid')"
+    )
+    for _ in range(6):
+        start = time.perf_counter()
+        run("-c", code, str(root), name)
+        found.append(time.perf_counter() - start)
+    return {"seconds": median(found[1:])}
+
+
+def recall(root: Path) -> dict[str, float]:
+    """Of the ten nearest of real queries, lightly varied, what a search finds."""
+    import promptlib
+    from promptlib.measuring import measure_index
+
+    with promptlib.open(root) as project:
+        steps = measure_index(project, largest(root), queries(root)[:500])
+    return {step.step: step.recall for step in steps if step.recall is not None}
+
+
+def add(root: Path) -> dict[str, float]:
+    """From a call of `add` to a search that has found the row: the median of eleven."""
+    import promptlib
+    from promptlib.example import Example
+
+    times = []
+    with promptlib.open(root) as project:
+        name = largest(root)
+        store = project.store(name)
+        project.search(name, "warm up", 1)
+        for number in range(12):
+            row = Example(f"a row that was never there {time.time_ns()}", "NEW", id=f"new{number}")
+            start = time.perf_counter()
+            store.add(row)
+            assert project.search(name, str(row.input), 1)[0].example.id == row.id
+            times.append(1e3 * (time.perf_counter() - start))
+        store.delete(*(f"new{number}" for number in range(12)))
+    return {"ms": median(times[1:])}
+
+
+STEPS = {"index": build_index, "first_prompt": first_prompt, "recall": recall, "add": add}
+
+
+def draw(figures: dict[str, Any], file: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(6, 3.6))
+    stores = sorted((int(name[4:]), by) for name, by in figures["stores"].items())
+    for strategy in ("similar", "hybrid"):
+        sizes = [count for count, _ in stores]
+        axis.plot(sizes, [by[strategy]["p50_ms"] for _, by in stores], marker="o", label=strategy)
+    axis.set_xscale("log")
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("rows")
+    axis.set_ylabel("one prompt, p50 (ms)")
+    axis.legend(frameon=False)
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(file, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
