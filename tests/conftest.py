@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 import promptlib
@@ -33,10 +36,17 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of this run alone, for all processes that share its tests."""
+    mine = tmp_path_factory.getbasetemp()
+    return mine if worker_id == "master" else mine.parent
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _cache(shared: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PROMPTLIB_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("PROMPTLIB_CACHE", str(shared / "cache"))
         yield
 
 
@@ -129,14 +139,22 @@ def write_template(root: Path) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def real_root(tmp_path_factory: pytest.TempPathFactory, _cache: None) -> Path:
+def real_root(tmp_path_factory: pytest.TempPathFactory, shared: Path, _cache: None) -> Path:
     """A project as `promptlib init` makes it, with BANKING77 and the real model."""
     from click.testing import CliRunner
 
     from cli.main import cli
 
+    prepared = shared / "prepared"
+    with FileLock(f"{prepared}.lock"):  # one process embeds it for all
+        if not prepared.exists():
+            part = shared / "prepared.part"
+            assert CliRunner().invoke(cli, ["init", str(part)]).exit_code == 0
+            with promptlib.open(part) as project:
+                project.index("banking77").refresh()
+            part.rename(prepared)
     root = tmp_path_factory.mktemp("real") / "project"
-    assert CliRunner().invoke(cli, ["init", str(root)]).exit_code == 0
+    shutil.copytree(prepared, root)
     return root
 
 
@@ -146,3 +164,16 @@ def real_project(real_root: Path) -> Iterator[Project]:
     project.index("banking77")
     yield project
     project.database.close()
+
+
+@pytest.fixture
+def small_is_large() -> Iterator[None]:
+    """Treat stores of a hundred rows as if they had a million."""
+    from promptlib.index import base, nearest, pruning
+
+    with (
+        patch.object(base, "FLAT_ROWS", 50),
+        patch.object(nearest, "SCANNED", 20),
+        patch.object(pruning, "FEW", 0),
+    ):
+        yield

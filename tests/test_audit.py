@@ -27,6 +27,7 @@ from promptlib.audit.fixing import plan_dedupe, plan_fix
 from promptlib.audit.labelling import label_next
 from promptlib.audit.projection import project_rows
 from promptlib.audit.reducing import _shares, facility_location, plan_reduction
+from promptlib.audit.reviewing import Review
 from promptlib.audit.rows import normalised, read_rows
 from promptlib.audit.showing import audit_csv, audit_page
 from promptlib.audit.splitting import plan_split
@@ -226,6 +227,33 @@ def test_found_by_a_part_of_the_input_is_not_the_same_input(project: Project) ->
         assert not ids_of(project, check)
 
 
+def test_what_was_reviewed_and_left_is_not_taken_out(project: Project, store: ExampleStore) -> None:
+    copies = PLANTED["exact-duplicates"]
+    store.add(*clean(), *copies)
+    review = Review(store)
+    for copy in copies:
+        review.approve(copy)
+    assert not plan_dedupe(project, "rows").edits
+    store.add(Example(copies[0].input, "card", id="a-later-copy"))
+    assert [edit.before.id for edit in plan_dedupe(project, "rows").edits] == ["a-later-copy", *(
+        copy.id for copy in copies[1:]
+    )]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other", "found"), [
+    ("-5", "5", "conflicts"), ("it is 5.", "It is  5", "normalised-duplicates"),
+    ("it is 5", "it is 5", "exact-duplicates"),
+])  # fmt: skip
+def test_answers_are_the_same_but_for_case_and_space(
+    project: Project, store: ExampleStore, one: str, other: str, found: str
+) -> None:
+    store.add(
+        *clean(), Example("what is it now", one, id="a"), Example("what is it now", other, id="b")
+    )
+    for check in ("conflicts", "normalised-duplicates", "exact-duplicates"):
+        assert ids_of(project, check) == ({"a", "b"} if check == found else set())
+
+
 def test_dedupe_keeps_one_of_each_group(project: Project, store: ExampleStore) -> None:
     planted = [*PLANTED["exact-duplicates"], *(
         Example(text, "card", id=f"q{n}")
@@ -347,6 +375,15 @@ def test_a_thousand_classes_of_two_rows(project: Project, store: ExampleStore) -
     assert len(next(f for f in audit.findings if f.id == "small-classes").rows) == 2_000
 
 
+def test_a_store_that_is_too_large_is_refused_with_the_reason(
+    project: Project, store: ExampleStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add(*clean(40))
+    monkeypatch.setattr("promptlib.audit.rows.MOST", 39)
+    with pytest.raises(StoreError, match="'rows' has 40 rows: an audit compares all with all"):
+        audit_store(project, "rows")
+
+
 def test_an_interrupted_audit_has_written_nothing(
     project: Project, store: ExampleStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -389,8 +426,11 @@ def test_copies_on_both_sides_of_a_split_are_told(project: Project, store: Examp
         Example("Where is my card today?", "card", id="b", metadata={"split": "test"}),
     )  # fmt: skip
     assert ids_of(project, "split-leakage") == {"a", "b"}
-    edits = plan_split(read_rows(store), {"train": 0.7, "test": 0.3})
-    store.edit(edits, reason="split")
+    planned = plan_split(read_rows(store), {"train": 0.7, "test": 0.3})
+    store.edit(planned.edits, reason="split")
+    assert [part.rows for part in planned.parts] == [
+        sum(e.metadata["split"] == part for e in store) for part in ("train", "test")
+    ]
     assert not ids_of(project, "split-leakage")
     sides = [e.metadata["split"] for e in store]
     assert abs(sides.count("test") / len(sides) - 0.3) < 0.1
@@ -405,9 +445,14 @@ def test_shares_of_a_split_must_make_one(project: Project, store: ExampleStore) 
         ({"a": 0.5, "b": 0.6}, "must make 1, not 1.1"),
         ({"a": 1.0}, "two parts"),
         ({"a": 1.2, "b": -0.2}, "above 0"),
+        ({"a": float("nan"), "b": 1}, "above 0"),
+        ({"a": 1e-9, "b": 1 - 1e-9}, "too few rows to give some to a"),
     ):
         with pytest.raises(ConfigError, match=reason):
             plan_split(rows, shares)
+    for field in ("", "label", "a=b", "a.b"):
+        with pytest.raises(ConfigError, match="can't be the name"):
+            plan_split(rows, {"a": 0.5, "b": 0.5}, field=field)
 
 
 # -- smaller, and larger -------------------------------------------------------------------------
@@ -489,6 +534,27 @@ def test_a_spreadsheet_brings_decisions_back(
     assert store.get("p1").status == "rejected" and "audit:finding" not in store.get("p1").metadata
 
 
+def test_a_spreadsheet_changes_what_was_changed_in_it(project: Project, tmp_path: Path) -> None:
+    store = project.create_store("rows", StoreSettings(label="output"))
+    store.add(Example("my card", "crad", id="a"), Example("a pin", "pin", id="b"))
+    file = tmp_path / "decided.csv"
+    head = "id,input,output,label,store:revision\n"
+    file.write_text(f"{head}a,my card,crad,card,1.0\nb,a pin,pin,pin,1\n")
+    assert store.import_file(file, update=True).updated == 1
+    assert store.import_file(file, update=True).updated == 0  # the same again
+    assert store.get("a").output == "card"
+    store.delete("b")
+    store.undo()
+    file.write_text(f"{head}b,a pin,pins,pin,1\n")  # b is as it was then
+    assert store.import_file(file, update=True).updated == 1
+    for revision in ("abc", "1.5", "-1", "99"):
+        file.write_text(f"{head}b,a pin,other,pins,{revision}\n")
+        with pytest.raises(BadExamplesError, match=rf":2: store:revision is '{revision}', not a r"):
+            store.import_file(file, update=True)
+    file.write_text(f"{head}b,a pin,other,pins,\n")
+    assert store.import_file(file, update=True).updated == 1
+
+
 def test_a_label_in_a_spreadsheet_goes_where_the_store_looks_for_it(
     project: Project, tmp_path: Path
 ) -> None:
@@ -514,6 +580,8 @@ def test_an_export_with_its_revision_tells_later_changes(
                                    "--revision"])  # fmt: skip
     assert run.exit_code == 0, run.output
     store.update(replace(store.get("a"), output="lost"), by="Bo")
+    assert store.import_file(file, update=True).unchanged == 2  # it says nothing new of the rows
+    file.write_text(file.read_text().replace(",card,", ",crad,"))
     with pytest.raises(BadExamplesError, match="changed at revision 2 by Bo"):
         store.import_file(file, update=True)
     assert (

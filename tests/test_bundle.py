@@ -1,5 +1,6 @@
 """A bundle: served by many processes, from a folder that nobody may write to, without PyTorch."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -221,6 +222,24 @@ def test_a_bundle_needs_nothing_from_outside(small: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(small)
     with promptlib.open(small) as served:
         make_bundle(served, ".", replace=True)
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_copied_bundle_stays_as_it_was_made(small: Path, tmp_path: Path, is_old: bool) -> None:
+    copied = tmp_path / "copied"
+    shutil.copytree(small, copied, copy_function=shutil.copyfile)  # other times, and writable
+    if is_old:  # an index that this version doesn't read: it is made anew, in memory
+        facts = next(copied.rglob("base.json"))
+        facts.write_text(facts.read_text().replace('"format": ', '"format": 1'))
+        listed = json.loads((copied / "bundle.json").read_text())
+        name = facts.relative_to(copied).as_posix()
+        listed["files"][name] = hashlib.sha256(facts.read_bytes()).hexdigest()
+        (copied / "bundle.json").write_text(json.dumps(listed))
+    before = listing(copied)
+    for _ in range(2):
+        with promptlib.open(copied) as project:
+            assert project.build("tickets/route", "my card is gone").examples
+    assert listing(copied) == before
 
 
 def test_a_bundle_is_written_whole_or_not_at_all(

@@ -48,6 +48,16 @@ def guide(name: str) -> str:
     return (CHECKOUT / "docs" / f"{name}.md").read_text()
 
 
+def printed_by(code: str, root: Path) -> str:
+    """Run a snippet as a program of its own, in a project."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_the_first_screen_has_what_and_how() -> None:
     first = README.splitlines()[:25]
     assert "$ make demo" in first and "import promptlib" in first
@@ -55,12 +65,8 @@ def test_the_first_screen_has_what_and_how() -> None:
 
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_snippets_run(code: str, real_root: Path, real_project: Project) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=real_root, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "lost_or_stolen_card" in done.stdout and "tokens of 580" in done.stdout
+    said = printed_by(code, real_root)
+    assert "lost_or_stolen_card" in said and "tokens of 580" in said
 
 
 TRAINING = guide("training")
@@ -209,12 +215,8 @@ def test_the_chatbot_of_the_guide_runs(
 def test_the_snippet_of_the_models_guide_runs(
     real_root: Path, real_project: Project, small_model: str
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", blocks("python", guide("models"))[0]], cwd=real_root,
-        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert [line.split(",")[0] for line in done.stdout.splitlines()] == [
+    said = printed_by(blocks("python", guide("models"))[0], real_root)
+    assert [line.split(",")[0] for line in said.splitlines()] == [
         "similar", "zero-shot", "random",
     ]  # fmt: skip
 
@@ -239,12 +241,8 @@ def test_the_tables_and_cases_of_the_models_guide() -> None:
 def test_the_snippet_and_table_of_the_curation_guide(
     real_root: Path, real_project: Project
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", blocks("python", guide("curation"))[0]], cwd=real_root,
-        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("exact-duplicates 8")
+    said = printed_by(blocks("python", guide("curation"))[0], real_root)
+    assert said.startswith("exact-duplicates 8")
     named = re.findall(
         r"`([a-z-]+)`", "".join(re.findall(r"^\| (`.*?) \|", guide("curation"), re.M))
     )
@@ -252,12 +250,8 @@ def test_the_snippet_and_table_of_the_curation_guide(
 
 
 def test_the_snippet_of_the_evaluation_guide_runs(real_root: Path, real_project: Project) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", blocks("python", guide("evaluation"))[0]], cwd=real_root,
-        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.strip().splitlines()
+    said = printed_by(blocks("python", guide("evaluation"))[0], real_root)
+    lines = said.strip().splitlines()
     interval = re.compile(r" [01]\.\d{3} \([01]\.\d{3} to [01]\.\d{3}\) ")
     assert len(lines) == 4 and all(interval.search(line) for line in lines)
 

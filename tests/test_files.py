@@ -380,5 +380,12 @@ def test_parquet_of_others(tmp_path: Path) -> None:
     assert row.input == {"q": "why?"}
     assert row.metadata == {"when": "2026-01-02T00:00:00", "tags": ["a", "b"], "price": 1.5}
     parquet.write_table(pyarrow.table({"input": [b"\xff"]}), tmp_path / "y.parquet")
-    with pytest.raises(BadExamplesError, match=":1: column 'input': a cell holds bytes"):
+    with pytest.raises(BadExamplesError, match=", row 1: column 'input': a cell holds bytes"):
         read(tmp_path / "y.parquet")
+
+
+def test_what_has_no_lines_is_told_by_rows(tmp_path: Path) -> None:
+    file = tmp_path / "x.json"
+    file.write_text('[\n  {"input": "a"},\n\n  {"input": 5}]')
+    with pytest.raises(BadExamplesError, match=r"x\.json, row 2: (?s:.*)bad rows: 1 of 2"):
+        read(file)

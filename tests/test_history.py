@@ -34,6 +34,13 @@ def snapshot(store: ExampleStore, at: int | None = None) -> list[Example]:
     return [row.example for row in store.rows(at=at)]
 
 
+def test_what_is_taken_back_is_not_taken_back_again(store: ExampleStore) -> None:
+    number = store.add(Example("q", "x", id="a"))
+    store.undo()
+    with pytest.raises(StoreError, match=f"revision {number} is taken back"):
+        store.undo(number)
+
+
 STEP = st.tuples(
     st.sampled_from(["add", "edit", "delete", "reject", "undo", "undo any"]),
     st.integers(0, 5), st.integers(0, 3),

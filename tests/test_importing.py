@@ -97,7 +97,8 @@ def test_update_edits_by_id_and_leaves_the_rest_alone(store: ExampleStore, tmp_p
     [
         ("id,output\nzz,y\n", r"edits.csv:2: there is no example 'zz' in the store"),
         ("id,metadata\na,{bad\n", ":2: metadata must be a JSON object"),
-        ("input,output\nq,y\n", ":2: id is missing"),
+        ("input,output\nq,y\n", "has no 'id', it has input, output"),
+        ("id,output\n,y\n", ":2: id is missing"),
         ("id,output\na,y\na,z\n", ":3: id 'a' stands twice"),
         ("id,output\na,y,z\n", ":2: 3 cells"),
         ("id,status\na,aproved\n", "did you mean 'approved'"),

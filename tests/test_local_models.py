@@ -124,7 +124,7 @@ def test_a_prompt_that_is_too_long_is_refused_before_it_is_read(model: LocalMode
 
 
 def test_an_experiment_by_odds_and_by_calibrated_odds(small_model: str, root: Path) -> None:
-    queries = promptlib.QuerySource(sample=5)
+    queries = promptlib.QuerySource(sample=3)
     with promptlib.open(root) as project:
         labels = {*project.index("tickets").refresh().labels}
         scores = {}

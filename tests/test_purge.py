@@ -14,6 +14,7 @@ from promptlib.errors import ConflictError, ExampleNotFoundError, ReplayError, S
 from promptlib.example import Example
 from promptlib.project import Project
 from promptlib.purge import purge
+from promptlib.store.planning import Edit
 from tests.test_store import exported
 
 SECRET = "xylophonist zanzibar quetzalcoatl"
@@ -65,6 +66,18 @@ def test_no_file_has_a_trace_of_what_was_purged(leaked: Project) -> None:
         shown = again.build("tickets/route", "something else")
         assert not {e.id for e in shown.examples} & {"s0", "s3", "was"}
     assert traces(leaked.root) == []
+
+
+def test_what_was_said_of_it_is_forgotten_too(leaked: Project) -> None:
+    store = leaked.store("tickets")
+    ours, others = store.get("s0"), store.get("s1")
+    store.edit([Edit(ours, replace(ours, output="x"))], note=SECRET)
+    store.edit([Edit(others, replace(others, output="y"))], note="of another")
+    both = [store.get("s0"), store.get("s1")]
+    number = store.edit([Edit(e, replace(e, output="z")) for e in both], note="of both")
+    done = purge(leaked, "tickets", ["s0"]).done
+    assert done.notes == [number]
+    assert [r.note for r in store.revisions(4)[1:]] == ["of both", "of another", ""]
 
 
 def test_another_process_notices(leaked: Project) -> None:

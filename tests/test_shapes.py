@@ -56,6 +56,32 @@ def test_what_is_written_for_a_tool_is_read_as_it_was(
     assert sorted(map(told, store)) == sorted(map(told, rows))
 
 
+@pytest.mark.parametrize("shape", ["argilla", "label-studio"])
+def test_what_a_store_has_decided_comes_back_from_annotation_tools(
+    store: ExampleStore, tmp_path: Path, shape: str
+) -> None:
+    store.add(
+        Example("one", "x", id="a", metadata={"id": "M1", "split": "test"}),
+        Example("two", '{"intent": "x"}', "x", {"id": "M1"}, id="b"),
+        Example("three", "x", id="c", status="draft"),
+        Example("four", "x", "x", {"annotations": {"ada": "x", "bo": "y"}}, id="d"),
+    )
+    before, file = list(store), tmp_path / "rows.json"
+    save_examples(before, file, shape=shape)
+    assert store.import_file(file).updated == 0
+    again = ExampleStore.create(store.database, "again", store.embedder)
+    again.import_file(file)
+    assert [row.to_dict() for row in again] == [row.to_dict() for row in before]
+
+
+def test_bad_rows_are_kept_as_the_file_has_them(store: ExampleStore, tmp_path: Path) -> None:
+    rows = [{"instruction": "do", "output": "ok"}, {"instruction": ["a"], "input": {"b": 1}}]
+    file, bad = tmp_path / "rows.jsonl", tmp_path / "bad.jsonl"
+    file.write_text("".join(json.dumps(row | {"output": "ok"}) + "\n" for row in rows))
+    store.import_file(file, skip_bad=True, bad_rows=bad)
+    assert json.loads(json.loads(bad.read_text())["row"]) == rows[1] | {"output": "ok"}
+
+
 def told(example: Example) -> str:
     """Give what every shape can say of a row."""
     facts = [example.input, example.output, example.metadata.get("annotations")]
@@ -83,7 +109,10 @@ def test_rows_that_are_not_written_so_say_why(store: ExampleStore, tmp_path: Pat
         ({"messages": [{"role": "user", "content": "x"}]}, None, "end with the assistant's answer"),
         ({"messages": "hello"}, "openai", "messages must be a list of objects, not text"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, None, "nothing that is answered"),
-        ({"text": "x"}, "label-studio", "it isn't written so"),
+        ({"text": "x"}, "label-studio", "data must be an object, not null"),
+        ({"data": {"text": "x"}, "annotations": "x"}, None, "annotations must be a list, not text"),
+        ({"fields": {"text": "x"}, "responses": [1]}, None, "responses must be an object, not a l"),
+        ({"instruction": ["x"], "output": "y"}, None, "instruction must be text, not a list"),
         ({"conversations": [{"from": "human"}]}, None, "end with the assistant"),
     ):
         file.write_text(json.dumps(row) + "\n")
