@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from promptlib.embedding import compile as compile_module
 from promptlib.embedding.compile import compile_model, compiled
 from promptlib.embedding.embedder import Embedder, HashingEmbedder
-from promptlib.embedding.loading import LazyEmbedder, cache_folder, load_embedder
+from promptlib.embedding.loading import LazyEmbedder, load_embedder
 from promptlib.embedding.onnx import OnnxEmbedder
 from promptlib.embedding.reference import TorchEmbedder
 from promptlib.embedding.source import DEFAULT_MODEL, ModelSource, find_model
