@@ -284,6 +284,11 @@ def test_dedupe_keeps_one_of_each_group(project: Project, store: ExampleStore) -
             0,
         ),
         (
+            "What is wrong with transaction number 11251?",
+            "What is wrong with transaction number 11261?",
+            0,
+        ),
+        (
             "I have a withdrawal waiting to go through.",
             "I hae a withdrwaal waiting to go through.",
             2,
@@ -365,6 +370,14 @@ def test_a_store_without_rows_or_an_unknown_finding_says_so(
         audit_store(project, "rows", only=["conflict"])
     with pytest.raises(ConfigError, match="near must lie between"):
         audit_store(project, "rows", near=0.1)
+
+
+def test_a_store_of_one_row_without_a_label_is_audited(
+    project: Project, store: ExampleStore
+) -> None:
+    store.add(Example("where is my card", "it is on its way", id="r0"))
+    audit = audit_store(project, "rows")
+    assert audit.rows == 1 and not any(finding.items for finding in audit.findings)
 
 
 def test_a_thousand_classes_of_two_rows(project: Project, store: ExampleStore) -> None:

@@ -178,6 +178,8 @@ def _same_words(one: str, other: str, distance: Callable[[str, str], int]) -> bo
 
 
 def _is_slip(one: str, other: str, distance: Callable[[str, str], int]) -> bool:
+    if any(letter.isdigit() for letter in one + other):
+        return False  # another number is another thing
     return distance(one, other) <= max(len(one), len(other)) // SLIP
 
 

@@ -38,9 +38,9 @@ def label_errors(rows: AuditRows) -> Finding:
     are folds aren't judged, and a classifier that doubts nearly all hasn't learnt the labels.
     """
     items = []
-    labelled = rows.codes >= 0
-    sizes = np.bincount(rows.codes[labelled], minlength=len(rows.label_names))
-    known = np.flatnonzero(labelled & (sizes[rows.codes] >= FOLDS))
+    known = np.flatnonzero(rows.codes >= 0)
+    sizes = np.bincount(rows.codes[known], minlength=len(rows.label_names))
+    known = known[sizes[rows.codes[known]] >= FOLDS]
     if len(known) >= LEAST_ROWS and (sizes >= FOLDS).sum() > 1:
         shares = _out_of_fold(rows, known)
         suspects = _suspects(rows.codes[known], shares)

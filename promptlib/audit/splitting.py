@@ -59,8 +59,11 @@ def plan_split(
     if abs(sum(shares.values()) - 1) > 1e-6:
         raise ConfigError(f"the shares must make 1, not {sum(shares.values()):g}")
     groups = rows.twins.groups(len(rows.texts))[rows.text_of]
-    if len(np.unique(groups)) < len(shares):
-        raise ConfigError("there are too few different rows to divide them")
+    if (apart := len(np.unique(groups))) < len(shares):
+        raise ConfigError(
+            f"{len(rows):,} rows can't be divided into {len(shares)} parts: near copies stay "
+            f"together, and leave {apart}; another likeness (--near) may tell them apart"
+        )
     parts = _dealt(rows, groups, shares, seed)
     if missing := shares.keys() - {*parts.values()}:
         raise ConfigError(f"there are too few rows to give some to {', '.join(sorted(missing))}")
