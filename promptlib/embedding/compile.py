@@ -15,13 +15,13 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from promptlib.embedding.embedder import Embedder, Precision
-from promptlib.embedding.onnx import OnnxEmbedder, open_session
-from promptlib.embedding.reference import TorchEmbedder, quiet
+from promptlib.embedding.export import FORMAT, PROBES, export_model
+from promptlib.embedding.onnx import OnnxEmbedder
+from promptlib.embedding.reference import TorchEmbedder
 from promptlib.embedding.source import ModelSource
 from promptlib.embedding.threads import measure_threads
 
@@ -31,17 +31,6 @@ TOLERANCE = 1e-4
 INT8_COSINE = 0.96
 """The least mean cosine of int8's vectors with the original's."""
 
-PROBES = (
-    "hello",
-    "How do I locate my card?",
-    "The quick brown fox jumps over the lazy dog.",
-    "def add(a, b):\n    return a + b",
-    "¿Dónde está la biblioteca?",
-    "Prices rose by 3.5 % in the second quarter of 2021.",
-    "Ünïcödé, 中文 and emoji 🙂",
-    "a much longer text, so that its neighbours in the batch are padded a good deal; " * 6,
-)
-
 
 def compiled(
     source: ModelSource, cache: Path, precision: Precision = "fp32"
@@ -50,7 +39,8 @@ def compiled(
     try:
         folder = cache / _note(source, cache, precision).read_text()
         facts = json.loads((folder / "embedder.json").read_text(encoding="utf-8"))
-        if (folder / "model.onnx").stat().st_size == facts["size"]:
+        whole = (folder / "model.onnx").stat().st_size == facts["size"]
+        if whole and facts["format"] == FORMAT:
             return OnnxEmbedder(folder)
     except (OSError, ValueError, KeyError):
         pass  # not there, or not whole: it will be compiled
@@ -88,8 +78,11 @@ def _compile(
     work = Path(tempfile.mkdtemp(dir=cache, prefix="compiling-"))
     try:
         fingerprint = _fingerprint(reference, precision)
-        _export(reference, work, fingerprint, precision)
-        _check(reference, OnnxEmbedder(work), precision)
+        try:
+            _make(reference, work, fingerprint, precision, fused=True)
+        except Exception as error:
+            log.info("the embedding model can't be fused: %s", error)
+            _make(reference, work, fingerprint, precision, fused=False)
         _note_threads(work)
         target = cache / fingerprint
         shutil.rmtree(target, ignore_errors=True)
@@ -111,6 +104,13 @@ def _compile(
     return OnnxEmbedder(target)
 
 
+def _make(
+    reference: TorchEmbedder, folder: Path, fingerprint: str, precision: Precision, *, fused: bool
+) -> None:
+    export_model(reference, folder, fingerprint, precision, fused=fused)
+    _check(reference, OnnxEmbedder(folder), precision)
+
+
 def _note(source: ModelSource, cache: Path, precision: Precision) -> Path:
     """Where the cache remembers which compiled model a source gave."""
     return cache / "sources" / f"{source.stamp()}-{precision}"
@@ -120,52 +120,6 @@ def _fingerprint(reference: TorchEmbedder, precision: Precision) -> str:
     if precision == "fp32":
         return reference.fingerprint
     return hashlib.sha256(f"{reference.fingerprint} {precision} 1".encode()).hexdigest()[:32]
-
-
-def _export(reference: TorchEmbedder, folder: Path, fingerprint: str, precision: Precision) -> None:
-    """Write the whole model, pooling and normalisation included, and all that running it needs."""
-    with quiet():
-        import torch
-
-        class Whole(torch.nn.Module):  # type: ignore[misc, unused-ignore]
-            def __init__(self) -> None:
-                super().__init__()
-                self.model = reference.model
-
-            def forward(self, *tensors: Any) -> Any:
-                out = self.model(dict(zip(inputs, tensors, strict=True)))
-                return torch.nn.functional.normalize(out["sentence_embedding"], dim=-1)
-
-        tokenizer = reference.model.tokenizer
-        sample = tokenizer(list(PROBES[:4]), padding=True, return_tensors="pt")
-        inputs = [name for name in tokenizer.model_input_names if name in sample]
-        axes = {name: {0: "batch", 1: "length"} for name in inputs} | {"embedding": {0: "batch"}}
-        with torch.no_grad():
-            torch.onnx.export(
-                Whole(),
-                tuple(sample[name] for name in inputs),
-                str(folder / "exported.onnx"),
-                input_names=inputs,
-                output_names=["embedding"],
-                dynamic_axes=axes,
-                opset_version=17,
-                dynamo=False,
-            )
-    if precision == "int8":
-        _quantise(folder / "exported.onnx")
-    open_session(folder / "exported.onnx", optimize_into=folder / "model.onnx")
-    (folder / "exported.onnx").unlink()
-    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
-    facts = {
-        "fingerprint": fingerprint,
-        "precision": precision,
-        "dim": reference.dim,
-        "max_tokens": reference.max_tokens,
-        "prompts": reference.prompts,
-        "inputs": inputs,
-        "size": (folder / "model.onnx").stat().st_size,
-    }
-    (folder / "embedder.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
 
 
 def _note_threads(folder: Path) -> None:
@@ -178,24 +132,6 @@ def _note_threads(folder: Path) -> None:
     file = folder / "embedder.json"
     facts = json.loads(file.read_text(encoding="utf-8")) | measure_threads(embed_with)
     file.write_text(json.dumps(facts, indent=2), encoding="utf-8")
-
-
-def _quantise(model: Path) -> None:
-    """Turn weights into 8-bit integers, in place.
-
-    A scale for each channel keeps the mean cosine at .994 where one for a whole matrix has .970.
-    """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantised = model.with_suffix(".int8")
-    noise = logging.getLogger()  # it talks to the root logger, about a step that isn't needed
-    level = noise.level
-    noise.setLevel(logging.ERROR)
-    try:
-        quantize_dynamic(model, quantised, weight_type=QuantType.QInt8, per_channel=True)
-    finally:
-        noise.setLevel(level)
-    os.replace(quantised, model)
 
 
 def _check(reference: TorchEmbedder, embedder: OnnxEmbedder, precision: Precision) -> None:
