@@ -36,17 +36,30 @@ def prepared_project() -> Path:
     return PROJECT
 
 
-def bare_inputs() -> tuple[str, str]:
-    """The folder of the compiled model, and a file with the store's vectors as float32."""
+def bare_inputs(*, fused: bool = False) -> tuple[str, str]:
+    """A folder with the model as ONNX, and a file with the store's vectors as float32.
+
+    The model is as PyTorch writes it and ONNX Runtime optimises it, or with `fused` promptlib's.
+    """
     import numpy as np
 
     import promptlib
+    from promptlib.embedding.export import export_model
+    from promptlib.embedding.reference import TorchEmbedder
+    from promptlib.embedding.source import find_model
 
     project = promptlib.open(prepared_project())
     vectors = RESULTS / "vectors.npy"
     if not vectors.is_file():
         np.save(vectors, project.index(STORE).refresh().base.rows.vectors.astype(np.float32))
-    return str(project.embedder.loaded.folder), str(vectors)
+    if fused:
+        return str(project.embedder.loaded.folder), str(vectors)
+    plain = RESULTS / "plain"
+    if not (plain / "embedder.json").is_file():
+        plain.mkdir(exist_ok=True)
+        reference = TorchEmbedder(find_model(project.embedder.model).folder)
+        export_model(reference, plain, "plain", "fp32", fused=False)
+    return str(plain), str(vectors)
 
 
 def run(*arguments: str) -> str:

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -31,10 +32,14 @@ THREADS = (1, 4, 16)
 Figures = dict[str, dict[str, Any]]
 
 
+def folder_of(tool: str) -> Path:
+    return WORK / tool.replace(" ", "_")
+
+
 def measured(measure: str, tool: str, queries_file: Path, *more: str) -> dict[str, Any]:
     """Run one measure in a process of its own; adds its wall clock and peak memory."""
     python = sys.executable if is_ours(tool) else str(PEERS)
-    folder = WORK / tool.replace(" ", "_")
+    folder = folder_of(tool)
     folder.mkdir(parents=True, exist_ok=True)
     script = str(HERE / "peers" / "measure.py")
     command = [python, script, measure, tool, model(python), str(folder), str(queries_file), *more]
@@ -82,6 +87,7 @@ def main() -> None:
     figures: Figures = {tool: {} for tool in arguments.tools}
     for tool in arguments.tools:
         say(f"{tool}: ingest")
+        shutil.rmtree(folder_of(tool), ignore_errors=True)  # or it would find all there
         done = measured("ingest", tool, part(0, count))
         figures[tool] |= {
             "ingest_rows_per_s": done["rows"] / done["seconds"], "disk_mb": done["disk_mb"],

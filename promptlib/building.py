@@ -15,7 +15,7 @@ from promptlib.budget.tokens import not_text
 from promptlib.errors import BudgetError, TemplateError
 from promptlib.example import Example
 from promptlib.explaining import Explanation
-from promptlib.hint import volume_hint
+from promptlib.hint import Hint, volume_hint
 from promptlib.index.candidates import Candidates
 from promptlib.manifest import result_hash, versions
 from promptlib.message import turns_of
@@ -25,7 +25,7 @@ from promptlib.rendering import PromptRenderer, Shown
 from promptlib.selection.strategies import NO_WORDS, select_examples
 from promptlib.settings import Settings
 from promptlib.shortlisted import Shortlist, pool_of
-from promptlib.templating.specials import special_tokens_in
+from promptlib.templating.specials import may_hold_tokens, special_tokens_in
 from promptlib.templating.template import Rendered, Template, with_cuts
 
 ONE_BY_ONE = 32
@@ -102,7 +102,6 @@ class _Builder:
         left_out = self.shortlist.left_out if self.shortlist is not None else ()
         knows_words = settings.explain or settings.strategy not in NO_WORDS
         why = Explanation(self.found, self.pool, self.ranking, fit, left_out, knows_words)
-        volume = self.shortlist.volume if self.shortlist is not None else None
         ranks = renderer.ordered(fit.chosen)
         examples = renderer.examples(ranks)
         specials = self._special_tokens(examples)
@@ -115,21 +114,18 @@ class _Builder:
             budget=settings.budget,
             reserve=settings.reserve,
             encoding=settings.counter.encoding,
-            examples=tuple(
-                why.chosen(rank, example, partial(self._cost, rank))
-                for rank, example in zip(ranks, examples, strict=True)
-            ),
             crowded=sum(reason is DropReason.OVER_BUDGET for reason in fit.dropped.values()),
             static_examples=self.renderer.static,
             left_sections=self._left(shown),
             special_tokens=specials,
-            hint=volume_hint(volume, len(ranks)) if volume is not None else None,
             notes=(*self.notes, *self._notes(rendered, specials)),
             settings=self._facts(rendered, fit.tokens, examples),
             lazily=Lazily(
+                partial(why.chosen, ranks, examples, self._cost),
                 why.dropped,
                 partial(measure_parts, renderer, shown, len(self.turns), fit.tokens, fit.dropped),
                 partial(renderer.stable_prefix, shown, fit.tokens),
+                partial(self._hint, len(ranks)),
             ),
         )
 
@@ -179,6 +175,9 @@ class _Builder:
         except TemplateError:  # the body can't do without an example
             return 0
 
+    def _hint(self, shown: int) -> Hint | None:
+        return volume_hint(self.shortlist.volume, shown) if self.shortlist is not None else None
+
     def _left(self, shown: Shown) -> tuple[str, ...]:
         names = (section.name for section in self.template.sections)
         return tuple(name for name in names if name in shown.without)
@@ -188,7 +187,11 @@ class _Builder:
         places = {
             **{f"input {name}": value for name, value in self.inputs.items()},
             "the history": self.turns[len(self.turns) - self.shown.turns :],
-            **{f"example {e.id}": e.to_dict() for e in (*self.renderer.static, *examples)},
+            **{
+                f"example {example.id}": example.to_dict()
+                for example in (*self.renderer.static, *examples)
+                if may_hold_tokens(example.content)
+            },
             **{name.replace("_", " "): value for name, value in self.known.items()},
         }
         found = {where: special_tokens_in(value) for where, value in places.items()}

@@ -29,12 +29,17 @@ class Explanation:
     knows_words: bool
     """Whether the search looked at words."""
 
-    def chosen(self, rank: int, example: Example, measure: Callable[[], int]) -> PromptExample:
-        """Tell of a candidate that is shown."""
-        cost = self.fit.costs.get(rank)
-        return PromptExample(
-            **self._facts(rank), example=example,
-            measure=measure if cost is None else partial(int, cost),
+    def chosen(
+        self, ranks: Sequence[int], examples: Sequence[Example], cost: Callable[[int], int]
+    ) -> tuple[PromptExample, ...]:
+        """Tell of those that are shown; `cost` measures one whose cost isn't known."""
+        known = self.fit.costs
+        return tuple(
+            PromptExample(
+                **self._facts(rank), example=example,
+                measure=partial(int, known[rank]) if rank in known else partial(cost, rank),
+            )
+            for rank, example in zip(ranks, examples, strict=True)
         )  # fmt: skip
 
     def dropped(self) -> tuple[DroppedExample, ...]:

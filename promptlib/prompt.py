@@ -100,9 +100,11 @@ class Part:
 class Lazily(NamedTuple):
     """What is worked out only when somebody asks."""
 
+    examples: Callable[[], tuple[PromptExample, ...]]
     dropped: Callable[[], tuple[DroppedExample, ...]]
     parts: Callable[[], tuple[Part, ...]]
     stable_prefix: Callable[[], StablePrefix | None]
+    hint: Callable[[], Hint | None]
 
 
 def _itself(value: Any) -> Any:
@@ -122,8 +124,6 @@ class Prompt(Sendable):
     budget: int
     reserve: int
     encoding: str
-    examples: tuple[PromptExample, ...]
-    """In the order of the prompt."""
     crowded: int
     """How many candidates were left out for room."""
     static_examples: tuple[Example, ...]
@@ -132,12 +132,21 @@ class Prompt(Sendable):
     """Sections that were left out for room."""
     special_tokens: Mapping[str, int]
     """Models' special tokens in inputs, history and examples, and how often each stands there."""
-    hint: Hint | None
     notes: tuple[str, ...]
     """What the caller should know, a sentence each."""
     settings: Mapping[str, Any] = field(repr=False)
     """All that its making depended on: what the manifest says."""
     lazily: Lazily = field(repr=False, compare=False)
+
+    @cached_property
+    def examples(self) -> tuple[PromptExample, ...]:
+        """Those that are shown, in the order of the prompt."""
+        return self.lazily.examples()
+
+    @cached_property
+    def hint(self) -> Hint | None:
+        """What the store's volume says of training; None without a store, or an empty one."""
+        return self.lazily.hint()
 
     @cached_property
     def dropped(self) -> tuple[DroppedExample, ...]:
@@ -173,8 +182,9 @@ class Prompt(Sendable):
 
     def __getstate__(self) -> dict[str, Any]:
         known = Lazily(
-            partial(tuple, self.dropped), partial(tuple, self.parts),
-            partial(_itself, self.stable_prefix),
+            partial(tuple, self.examples), partial(tuple, self.dropped),
+            partial(tuple, self.parts), partial(_itself, self.stable_prefix),
+            partial(_itself, self.hint),
         )  # fmt: skip
         return {**self.__dict__, "lazily": known}
 

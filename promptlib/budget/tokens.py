@@ -171,11 +171,18 @@ def read_ranks(path: Path) -> dict[bytes, int]:
     return dict(zip(map(a2b_base64, words[::2]), map(int, words[1::2]), strict=True))
 
 
+REMEMBERED, SHORT = 8_192, 200
+"""Texts whose counts are kept, and how many characters they have at most: some megabytes."""
+
+
+@lru_cache
 def _tiktoken_count(name: str) -> Callable[[str], int]:
     def count(text: str) -> int:
         return len(_load(name).encode_ordinary(text))
 
-    return count
+    # Labels, examples and roles come again in every prompt, and in every try to fit it.
+    known = lru_cache(REMEMBERED)(count)
+    return lambda text: known(text) if len(text) <= SHORT else count(text)
 
 
 def _tiktoken_ends(name: str) -> Callable[[str], Sequence[int]]:

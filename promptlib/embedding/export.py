@@ -37,6 +37,9 @@ def export_model(
     `fused` puts each layer's attention into one step, which takes a fifth off a short text's time;
     not every model has a shape that allows it.
     """
+    if fused:
+        for transformer in _transformers(reference):
+            transformer.set_attn_implementation("eager")  # step by step, as fusing looks for it
     inputs = _trace(reference, folder / "exported.onnx")
     if fused:
         _fuse(folder / "exported.onnx", *_heads(reference))
@@ -72,8 +75,6 @@ def _trace(reference: TorchEmbedder, file: Path) -> list[str]:
                 out = self.model(dict(zip(inputs, tensors, strict=True)))
                 return torch.nn.functional.normalize(out["sentence_embedding"], dim=-1)
 
-        for transformer in _transformers(reference):
-            transformer.set_attn_implementation("eager")  # step by step, as fusing looks for it
         tokenizer = reference.model.tokenizer
         sample = tokenizer(list(PROBES[:4]), padding=True, return_tensors="pt")
         inputs = [name for name in tokenizer.model_input_names if name in sample]

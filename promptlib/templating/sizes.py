@@ -47,6 +47,10 @@ def check_size(size: float, added: float | None = None) -> None:
 
 def bounded_join(parts: Iterable[str], between: str = "") -> str:
     """Join texts, as long as that stays within bounds."""
+    if isinstance(parts, list) and not between:
+        text = "".join(parts)  # what stands in a list is made already
+        check_size(len(text))
+        return text
     size = 0
     kept = []
     for part in parts:

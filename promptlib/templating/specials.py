@@ -61,11 +61,14 @@ _PATTERN = re.compile(
 )  # fmt: skip
 
 
+def may_hold_tokens(text: str) -> bool:
+    """Whether a text, or the JSON of data, is worth a closer look."""
+    return "<" in text or "[" in text
+
+
 def special_tokens(text: str) -> list[str]:
     """List the special tokens that stand in a text."""
-    if "<" not in text and "[" not in text:
-        return []
-    return _PATTERN.findall(text)
+    return _PATTERN.findall(text) if may_hold_tokens(text) else []
 
 
 def special_tokens_in(value: Any) -> list[str]:

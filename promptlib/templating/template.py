@@ -168,14 +168,13 @@ class Template:
 
     def example(self, example: Example) -> Any:
         """Make what a body sees of an example: input, output, label, metadata and id."""
-        return self.data(
-            {
-                "id": example.id,
-                "input": example.input,
-                "output": example.output,
-                "label": example.label,
-                "metadata": example.metadata,
-            }
+        data = self.data
+        return JsonObject(
+            id=data(example.id),
+            input=data(example.input),
+            output=data(example.output),
+            label=data(example.label),
+            metadata=data(example.metadata),
         )
 
     @cached_property
