@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from promptlib.embedding.embedder import Vectors
 from promptlib.errors import ConfigError
-from promptlib.index.base import current_generation, read_facts
+from promptlib.index.base_files import current_generation, read_facts
 from promptlib.index.nearest import SLICE
 from promptlib.index.state import State
 from promptlib.index.vector import SHORTLIST

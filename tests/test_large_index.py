@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import promptlib.index.base
+import promptlib.index.base_files
 import promptlib.index.nearest
 import promptlib.index.pruning
 from promptlib.example import Example
@@ -100,7 +101,7 @@ def test_files_that_were_copied_are_read_once_and_damage_is_seen(
     for file in here.iterdir():
         file.write_bytes(file.read_bytes())  # another time, the same content
     assert answers(ExampleIndex(store, folder=folder, recall=2.0)) == expected
-    with patch.object(promptlib.index.base, "_checksum", None):  # reading would fail
+    with patch.object(promptlib.index.base_files, "_checksum", None):  # reading would fail
         assert answers(ExampleIndex(store, folder=folder, recall=2.0)) == expected
     assert not caplog.text
     data = bytearray((here / "vectors.f16").read_bytes())

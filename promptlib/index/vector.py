@@ -18,13 +18,8 @@ from promptlib.errors import PromptlibError, StaleIndexError
 from promptlib.example import retrieval_text
 from promptlib.filtering import Where
 from promptlib.forking import ForkAware, abandon
-from promptlib.index.base import (
-    Base,
-    Origin,
-    make_base,
-    open_base,
-    save_base,
-)
+from promptlib.index.base import Base, Origin, make_base
+from promptlib.index.base_files import building, open_base, save_base
 from promptlib.index.candidates import Candidates
 from promptlib.index.delta import caught_up, no_rows
 from promptlib.index.masks import Masks
@@ -257,26 +252,11 @@ class ExampleIndex(ForkAware):
 
     @contextmanager
     def _building(self, *, wait: bool) -> Iterator[bool]:
-        """Be the one process that builds; gives False where another is and shan't be waited for."""
-        from filelock import FileLock, Timeout
-
-        if self.folder is None or not self._keeps:
+        if self._keeps and self.folder is not None:
+            with building(self.folder, wait=wait) as mine:
+                yield mine
+        else:
             yield True
-            return
-        lock = FileLock(self.folder / "building")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=-1 if wait else 0)
-        except Timeout:
-            yield False
-            return
-        except OSError:  # nothing can be written here: each process builds for itself
-            yield True
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
 
     def _read(
         self, connection: Connection, store: int, origin: Origin, after: int | None = None
