@@ -28,6 +28,7 @@ WORK = RESULTS / "compare"
 PEERS = CHECKOUT / ".bench" / "bin" / "python"
 STORE = CHECKOUT / "example_stores" / "banking77" / "examples.jsonl"
 THREADS = (1, 4, 16)
+MEASURED = ("import", "first", "peak", "times", "medians", "hits", "over")
 
 Figures = dict[str, dict[str, Any]]
 
@@ -118,7 +119,15 @@ def take_rounds(figures: Figures, rounds: int, count: int) -> None:
     """Fresh processes and single prompts, all tools in turn."""
     known = labels()
     found: dict[str, dict[str, list[Any]]] = {
-        tool: {"first": [], "peak": [], "times": [], "medians": [], "hits": [], "over": []}
+        tool: {
+            "import": [],
+            "first": [],
+            "peak": [],
+            "times": [],
+            "medians": [],
+            "hits": [],
+            "over": [],
+        }
         for tool in figures
     }
     count_tokens = token_counter()
@@ -126,6 +135,7 @@ def take_rounds(figures: Figures, rounds: int, count: int) -> None:
         start = number * count
         for tool, mine in found.items():
             say(f"{tool}: round {number + 1} of {rounds}")
+            mine["import"].append(measured("import", tool, part(start, count))["wall_s"])
             first = measured("first", tool, part(start, count))
             mine["first"].append(first["wall_s"])
             mine["peak"].append(first["peak_mib"])
@@ -138,7 +148,8 @@ def take_rounds(figures: Figures, rounds: int, count: int) -> None:
     for tool, mine in found.items():
         times = mine["times"]
         figures[tool] |= {
-            "first_s": median(mine["first"]), "peak_mib": max(mine["peak"]),
+            "import_s": median(mine["import"]), "first_s": median(mine["first"]),
+            "peak_mib": max(mine["peak"]),
             "p50_ms": 1e3 * median(times), "p95_ms": 1e3 * percentile(times, 0.95),
             "p99_ms": 1e3 * percentile(times, 0.99),
             "medians_ms": [1e3 * each for each in mine["medians"]],

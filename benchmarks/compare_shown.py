@@ -11,6 +11,7 @@ from typing import Any
 from common import CHECKOUT, HERE, RESULTS
 
 COLUMNS = {
+    "import_s": ("import", "{:.2f} s"),
     "first_s": ("fresh process to first prompt", "{:.2f} s"),
     "peak_mib": ("its peak memory", "{:.0f} MiB"),
     "p50_ms": ("one prompt, p50", "{:.1f} ms"),

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import load
 
 from promptlib.embedding import compile as compile_module
 from promptlib.embedding.compile import compile_model, compiled
@@ -110,6 +112,32 @@ def test_prompts_of_asymmetric_models_are_applied(source: ModelSource, tmp_path:
     assert np.allclose(embedder.embed(["card"]), plain.embed(["passage: card"]), atol=1e-5)
     assert np.allclose(query, TorchEmbedder(copied).embed(["card"], kind="query"), atol=1e-4)
     assert embedder.fingerprint != plain.fingerprint
+
+
+def test_attention_is_one_step_where_the_model_allows_it(
+    source: ModelSource, onnx: OnnxEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def steps(embedder: Embedder) -> Counter[str]:
+        assert isinstance(embedder, OnnxEmbedder)
+        return Counter(node.op_type for node in load(embedder.folder / "model.onnx").graph.node)
+
+    def fails(*arguments: object) -> None:
+        raise ValueError("not of that shape")
+
+    assert steps(onnx)["Attention"] == 6 and not steps(onnx)["Softmax"]
+    monkeypatch.setattr("promptlib.embedding.export._fuse", fails)
+    plain = compile_model(source, tmp_path)
+    assert steps(plain)["Softmax"] == 6 and not steps(plain)["Attention"]
+    texts = ["hello", "How do I locate my card?"]
+    assert np.allclose(plain.embed(texts), onnx.embed(texts), atol=1e-5)
+
+
+def test_a_model_that_was_compiled_in_another_form_is_compiled_again(
+    source: ModelSource, onnx: OnnxEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert compiled(source, onnx.folder.parent) is not None
+    monkeypatch.setattr(compile_module, "FORMAT", 0)
+    assert compiled(source, onnx.folder.parent) is None
 
 
 def test_a_model_that_cannot_be_compiled_stays_on_pytorch(

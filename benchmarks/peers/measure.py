@@ -2,7 +2,7 @@
 
 python benchmarks/peers/measure.py MEASURE TOOL MODEL FOLDER QUERIES.json [NUMBER]
 
-MEASURE is ingest, first, latency, threads, or many.
+MEASURE is import, ingest, first, latency, threads, or many.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -72,7 +73,10 @@ def main() -> None:
     tool = TOOLS[name](model, here)
     queries = json.loads(Path(queries_file).read_text(encoding="utf-8"))
     found: dict[str, object] = {}
-    if measure == "ingest":
+    if measure == "import":
+        for module in tool.modules:
+            import_module(module)
+    elif measure == "ingest":
         found = dict(ingest(tool, here))
     elif measure == "first":
         tool.open()

@@ -23,8 +23,8 @@ Row = dict[str, str]
 class Tool:
     """A tool in one process. `folder` is its own, kept from one process to the next."""
 
-    persists = True
-    """Whether a new process can go on from what an earlier one embedded."""
+    modules: tuple[str, ...] = ()
+    """What a program that uses the tool imports."""
 
     def __init__(self, model: str, folder: Path) -> None:
         self.model = model
@@ -55,6 +55,11 @@ def written(rows: list[Row], query: str) -> tuple[str, list[str]]:
 
 class LangChain(Tool):
     """SemanticSimilarityExampleSelector on FAISS, and a FewShotPromptTemplate."""
+
+    modules = (
+        "langchain_community.vectorstores", "langchain_core.example_selectors",
+        "langchain_core.prompts", "langchain_huggingface",
+    )  # fmt: skip
 
     def _embeddings(self) -> Any:
         from langchain_huggingface import HuggingFaceEmbeddings
@@ -102,6 +107,8 @@ class LangChain(Tool):
 class LlamaIndex(Tool):
     """A VectorStoreIndex in memory, persisted, and its retriever."""
 
+    modules = ("llama_index.core", "llama_index.embeddings.huggingface")
+
     def _embeddings(self) -> Any:
         from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
@@ -137,7 +144,7 @@ class LlamaIndex(Tool):
 class DSPy(Tool):
     """dspy.KNN over a training set: it keeps nothing, so each process embeds all rows."""
 
-    persists = False
+    modules = ("dspy", "sentence_transformers")
 
     def ingest(self, rows: list[Row]) -> None:
         import dspy
@@ -160,6 +167,8 @@ class DSPy(Tool):
 
 class Chroma(Tool):
     """A persistent Chroma collection with its SentenceTransformer embedding function."""
+
+    modules = ("chromadb", "chromadb.utils.embedding_functions")
 
     def _collection(self) -> Any:
         import chromadb
@@ -196,6 +205,7 @@ class Chroma(Tool):
 class Promptlib(Tool):
     """promptlib with one strategy."""
 
+    modules = ("promptlib",)
     strategy, precision = "similar", "fp32"
 
     def ingest(self, rows: list[Row]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from promptlib.embedding.embedder import Coverage, Kind, Vectors
 from promptlib.embedding.threads import threads_for, usual_threads
@@ -20,8 +21,11 @@ from promptlib.forking import ForkAware, abandon
 
 ANY_TIME = nullcontext()
 
-BATCH = 64
-"""Texts of similar length that go through the model together."""
+MANY = 64
+"""Texts from which on it pays to wake the tokenizer's threads."""
+
+BATCH = 1_024
+"""Tokens, padding among them, that go through the model together: more don't stay in the caches."""
 
 
 class OnnxEmbedder(ForkAware):
@@ -38,7 +42,7 @@ class OnnxEmbedder(ForkAware):
         self.fingerprint: str = facts["fingerprint"]
         self.dim: int = facts["dim"]
         # int8 scales by what is in a batch: one text at a time, a vector depends on its text alone.
-        self.batch = 1 if facts.get("precision") == "int8" else BATCH
+        self.batch = 0 if facts.get("precision") == "int8" else BATCH
         self.max_tokens: int = facts["max_tokens"]
         self.prompts: dict[str, str] = facts["prompts"]
         self._inputs: list[str] = facts["inputs"]
@@ -58,10 +62,9 @@ class OnnxEmbedder(ForkAware):
         tokenizer, _ = self._load()
         prompt = self.prompts.get(kind, "")
         prompted = [prompt + text for text in texts]
-        # Waking the tokenizer's thread pool costs more than it saves on a text or two.
-        few = len(texts) < BATCH
+        many = len(texts) >= MANY
         encoded = (
-            [*map(tokenizer.encode, prompted)] if few else tokenizer.encode_batch_fast(prompted)
+            tokenizer.encode_batch_fast(prompted) if many else [*map(tokenizer.encode, prompted)]
         )
         if len(encoded) == 1:
             return self._turns.take(encoded[0])[None]
@@ -72,9 +75,7 @@ class OnnxEmbedder(ForkAware):
         _, session = self._load()
         lengths = np.fromiter((len(e.ids) for e in encoded), dtype=np.int64, count=len(encoded))
         vectors = np.empty((len(encoded), self.dim), dtype=np.float32)
-        by_length = np.argsort(lengths, kind="stable")
-        for start in range(0, len(encoded), self.batch):
-            part = by_length[start : start + self.batch]
+        for part in _batches(lengths, self.batch):
             feed = self._feed([encoded[i] for i in part], int(lengths[part].max()))
             with turn:
                 vectors[part] = session.run(None, feed)[0]
@@ -136,6 +137,18 @@ class OnnxEmbedder(ForkAware):
         tokenizer.no_padding()
         tokenizer.enable_truncation(self.max_tokens)
         return tokenizer
+
+
+def _batches(lengths: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64]]:
+    """Group texts of like length, each group `most` tokens at most when padded, or one text."""
+    by_length = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(by_length):
+        part = by_length[start : start + max(1, most)]
+        padded = lengths[part] * np.arange(1, len(part) + 1)
+        size = max(1, int(np.searchsorted(padded, most, side="right")))
+        yield part[:size]
+        start += size
 
 
 def open_session(
