@@ -11,13 +11,15 @@ from pathlib import Path
 
 from promptlib.errors import ExampleError
 
+_canonical = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+).encode  # fmt: skip
+
 
 def canonical_json(value: object) -> str:
     """Write JSON in one form only: sorted keys, no spaces, no NaN; raises ExampleError."""
     try:
-        return json.dumps(
-            value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-        )
+        return _canonical(value)
     except RecursionError:
         raise ExampleError("a value is nested too deeply") from None
     except (TypeError, ValueError) as error:
@@ -26,13 +28,17 @@ def canonical_json(value: object) -> str:
 
 def text_hash(text: str) -> str:
     """Hash a text after Unicode normalisation (NFC); 32 hex digits of SHA-256."""
-    normal = text if text.isascii() else unicodedata.normalize("NFC", text)
-    return hashlib.sha256(normal.encode()).hexdigest()[:32]
+    return _digest(text).hex()[:32]
 
 
 def text_number(text: str) -> int:
     """Number a text by the first 64 bits of its hash."""
-    return int(text_hash(text)[:16], 16)
+    return int.from_bytes(_digest(text)[:8])
+
+
+def _digest(text: str) -> bytes:
+    normal = text if text.isascii() else unicodedata.normalize("NFC", text)
+    return hashlib.sha256(normal.encode()).digest()
 
 
 def shared_prefix(texts: Sequence[str]) -> str:
@@ -81,6 +87,8 @@ def is_whole(value: object, least: int) -> bool:
 
 def lone_surrogate(text: str) -> str | None:
     """Say what is wrong with a text that UTF-8 can't write; None when nothing is."""
+    if text.isascii():
+        return None
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -92,7 +100,8 @@ def lone_surrogate(text: str) -> str | None:
 def check_text(text: str) -> None:
     """Refuse what UTF-8 files and databases can't hold."""
     # Canonical JSON escapes NUL, so both spellings count; not a backslash that is itself escaped.
-    if "\x00" in text or "\\u0000" in text.replace("\\\\", ""):
+    escaped = "\\u0000" in text and "\\u0000" in text.replace("\\\\", "")
+    if escaped or "\x00" in text:
         raise ExampleError("the row contains a NUL byte")
     if problem := lone_surrogate(text):
         raise ExampleError(f"the row {problem}")

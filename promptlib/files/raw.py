@@ -130,7 +130,7 @@ def _parsed(line: bytes | str) -> dict[str, Any]:
         raise ExampleError(f"the line is longer than {LONGEST / 1e6:.0f} MB")
     try:
         text = line if isinstance(line, str) else line.decode()
-        row = json.loads(text, object_pairs_hook=_object)
+        row = _decode(text)
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise ExampleError(f"not UTF-8: byte 0x{byte:02x} at column {error.start + 1}") from None
@@ -156,6 +156,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = sorted({name for name in names if names.count(name) > 1})
         raise ExampleError(f"{', '.join(map(repr, twice))} stands twice in one object")
     return row
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_object).decode
 
 
 def _table(source: Source) -> Iterator[RawRow]:

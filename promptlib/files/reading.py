@@ -7,6 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ class ExamplesFile:
         if example.output is None or example.label is not None:
             return
         if isinstance(example.output, str) and len(example.output) <= SHORT:
-            outputs.append(text_number(example.output))
+            outputs.append(_output_number(example.output))
         else:
             self._labels_possible = False
 
@@ -242,6 +243,9 @@ def bad_rows(source: Source, problems: Iterable[tuple[int, str]]) -> Iterator[di
             fields = raw.fields if raw.written is None else raw.written
             text = raw.text or json.dumps(fields, ensure_ascii=False, default=str)
             yield {"line": raw.line, "reason": reasons[raw.line], "row": text}
+
+
+_output_number = lru_cache(4_096)(text_number)  # the same ones again and again
 
 
 def holds(numbers: NDArray[np.uint64], number: int) -> bool:

@@ -7,7 +7,7 @@ then to embed, in short transactions whose vectors a later run finds again, then
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from promptlib.embedding.embedder import Coverage, Progress
 from promptlib.errors import ConfigError, did_you_mean
 from promptlib.example import retrieval_text
-from promptlib.files.reading import ExamplesFile, holds
+from promptlib.files.reading import ExamplesFile
 from promptlib.store.database import batched
 from promptlib.store.merge import Merge, merge
 from promptlib.store.reports import StoreState
@@ -181,7 +181,8 @@ class _Import:
         self, connection: Connection, state: StoreState, ids: NDArray[np.uint64]
     ) -> Iterator[Change]:
         """Find live rows that came from a file and that this one doesn't have."""
-        gone = (id for id in sourced_ids(connection, state.key) if not holds(ids, text_number(id)))
+        known = batched(sourced_ids(connection, state.key), PAGE)
+        gone = (id for page in known for id in _others(page, ids))
         for part in batched(gone, PAGE):
             if not self.mirror:
                 self.report.gone += len(part)
@@ -205,6 +206,12 @@ class _Import:
             after = replace(row, label=self.settings.label_of(row.example), text_hash=text)
             if after != row:
                 yield row, after
+
+
+def _others(page: Sequence[str], known: NDArray[np.uint64]) -> list[str]:
+    """Find the ids whose numbers aren't known."""
+    numbers = np.fromiter(map(text_number, page), np.uint64, len(page))
+    return [page[at] for at in np.flatnonzero(~np.isin(numbers, known)).tolist()]
 
 
 def _decided(

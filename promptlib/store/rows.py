@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -75,7 +75,7 @@ def rows_by_id(connection: Connection, store: int, ids: Iterable[str]) -> dict[s
     found: dict[str, StoredRow] = {}
     for part in batched(wanted):
         query = select(*COLUMNS).where(examples.c.store == store, examples.c.id.in_(part))
-        found.update((row.id, read_row(row)) for row in connection.execute(query))
+        found.update((row[0], read_row(row)) for row in connection.execute(query).all())
     return found
 
 
@@ -109,7 +109,7 @@ def sourced_ids(connection: Connection, store: int) -> Iterator[str]:
         if not page:
             return
         after = page[-1].key
-        yield from (row.id for row in page)
+        yield from (id for _, id in page)
 
 
 Change = tuple[StoredRow | None, StoredRow]
@@ -173,8 +173,8 @@ class RevisionWriter:
         if not changed:
             return
         stamp = {"store": self.store, "revision": self.touch()}
-        added = [asdict(after) | stamp for before, after in changed if before is None]
-        edited = [asdict(after) | stamp for before, after in changed if before is not None]
+        added = [vars(after) | stamp for before, after in changed if before is None]
+        edited = [vars(after) | stamp for before, after in changed if before is not None]
         if added:
             self.connection.execute(insert(examples), added)
         if edited:
@@ -197,4 +197,7 @@ def now() -> str:
 def _logged(row: StoredRow | None) -> str | None:
     if row is None:
         return None
-    return json.dumps(asdict(row), ensure_ascii=False, separators=(",", ":"))
+    return _compact(vars(row))
+
+
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
