@@ -143,19 +143,25 @@ def open_project(context: click.Context, *, start: bool = False) -> Project:
 
 
 def _progress() -> tuple[ProjectProgress, Any]:
-    """Make a progress bar that appears with the first report; a pipe gets one line at the end."""
-
+    """Make a progress bar that appears with the first report; a pipe gets a line now and then."""
     said = time.monotonic()
+    first: tuple[str, int, float] = "", 0, 0.0
+    """What goes on, how much of it was done when it was first told, and when that was."""
 
     def one_line(what: str, done: int, total: int) -> None:
-        nonlocal said
+        nonlocal said, first
+        now = time.monotonic()
+        if first[0] != what:
+            first = what, done, now
         if done == total:
             say(f"{what}: {counted(total, _unit(what))}")
-        elif time.monotonic() - said > QUIET:
-            say(f"{what}: {done:,} of {counted(total, _unit(what))}")
+        elif now - said > QUIET:
+            rate = (done - first[1]) / (now - first[2]) if now > first[2] else 0.0
+            told = f", {rate:,.0f} a second, {(total - done) / rate:,.0f} s left" if rate else ""
+            say(f"{what}: {done:,} of {counted(total, _unit(what))}{told}")
         else:
             return
-        said = time.monotonic()
+        said = now
 
     if not sys.stderr.isatty():
         return one_line, lambda: None
@@ -199,13 +205,21 @@ def _bar() -> Any:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[units]}"), TimeRemainingColumn(), console=Console(stderr=True),
+        TextColumn("{task.fields[units]}"), Rate(), TimeRemainingColumn(),
+        console=Console(stderr=True),
     )  # fmt: skip
 
 

@@ -56,14 +56,8 @@ def labels(
         print_json([each.to_dict() for each in found])
         return
     rows = [
-        [
-            _shown(each.label),
-            each.approved,
-            each.draft or None,
-            each.rejected or None,
-            each.definition,
-        ]
-        for each in found
+        [_shown(x.label), x.approved, x.draft or None, x.rejected or None, x.definition]
+        for x in found
     ]
     print_table(["label", "approved", "draft", "rejected", "definition"], rows, free="definition")
     where = {"": "each row's own", None: "each row's own"}.get(opened.settings.label)

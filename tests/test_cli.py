@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -642,3 +643,20 @@ def test_help_that_cannot_be_written_is_one_line() -> None:
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+def test_a_pipe_is_told_how_fast_and_how_long(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cli import output
+
+    clock = iter([0.0, 1.0, 51.0, 60.0])
+    monkeypatch.setattr(output, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    report, close = output._progress()
+    for done in (100, 600, 1_000):
+        report("importing bank", done, 1_000)
+    close()
+    assert capsys.readouterr().err.splitlines() == [
+        "importing bank: 600 of 1,000 rows, 10 a second, 40 s left",
+        "importing bank: 1,000 rows",
+    ]
