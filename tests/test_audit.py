@@ -31,7 +31,7 @@ from promptlib.audit.reviewing import Review
 from promptlib.audit.rows import normalised, read_rows
 from promptlib.audit.showing import audit_csv, audit_page
 from promptlib.audit.splitting import plan_split
-from promptlib.errors import BadExamplesError, ConfigError, StoreError
+from promptlib.errors import BadExamplesError, ConfigError, MissingDependencyError, StoreError
 from promptlib.example import Example
 from promptlib.project import Project
 from promptlib.store.settings import EmbedSpec, StoreSettings
@@ -370,6 +370,16 @@ def test_a_store_without_rows_or_an_unknown_finding_says_so(
         audit_store(project, "rows", only=["conflict"])
     with pytest.raises(ConfigError, match="near must lie between"):
         audit_store(project, "rows", near=0.1)
+
+
+def test_a_missing_extra_is_told_before_anything_is_embedded(
+    project: Project, store: ExampleStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add(*clean(3))
+    monkeypatch.setattr("promptlib.audit.auditing.find_spec", lambda name: None)
+    monkeypatch.setattr("promptlib.audit.auditing.look_at", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'promptlib\[audit\]'"):
+        audit_store(project, "rows")
 
 
 def test_a_store_of_one_row_without_a_label_is_audited(

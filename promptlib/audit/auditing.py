@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from promptlib.curation.general import general_vectors
 from promptlib.curation.likeness import NEAR_DUPLICATE
 from promptlib.curation.sample import read_sample
 from promptlib.embedding.embedder import Vectors
-from promptlib.errors import ConfigError, did_you_mean
+from promptlib.errors import ConfigError, MissingDependencyError, did_you_mean
 from promptlib.project import Project
 from promptlib.settings import Settings
 
@@ -171,6 +172,8 @@ def audit_store(
     MissingDependencyError without the extra `audit`.
     """
     begun = time.perf_counter()
+    if not only and find_spec("cleanlab") is None:  # told before rows are embedded, not after
+        raise MissingDependencyError("audits", "audit")
     looked = look_at(project, store, near=near, queries=queries, checks=only)
     found = []
     names, report = list(only or CHECKS), project.reporting(f"auditing {store}")
