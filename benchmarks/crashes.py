@@ -30,6 +30,13 @@ def project_in(folder: str) -> Path:
     return root
 
 
+def seconds_of_import(file: Path) -> float:
+    with tempfile.TemporaryDirectory() as folder, promptlib.open(project_in(folder)) as project:
+        start = time.monotonic()
+        project.import_file("crash", file)
+        return time.monotonic() - start
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
@@ -39,13 +46,15 @@ def main() -> None:
     during_import = kills = 0
     with tempfile.TemporaryDirectory() as folder:
         root = project_in(folder)
-        file = big_file(root, 12_000)  # its import lasts about as long as the kills are spread
+        file = big_file(root, 6_000)
+        # Over twice the time of an import: half of the kills into a new database meet it.
+        longest = 2 * seconds_of_import(file)
         for kill in range(arguments.kills):
             if kill % 3 == 0:  # a new database: kills meet the import as well as edits
                 for path in root.glob(".promptlib/promptlib.db*"):
                     path.unlink()
                 said = []
-            told = kill_once(root, file, chance, signal.SIGKILL)
+            told = kill_once(root, file, chance, signal.SIGKILL, longest)
             during_import += "imported" not in told
             said += told
             project = promptlib.open(root)

@@ -396,6 +396,8 @@ def test_a_thousand_classes_of_two_rows(project: Project, store: ExampleStore) -
     audit = audit_store(project, "rows")
     assert audit.economy["classes"] == 1_000
     assert len(next(f for f in audit.findings if f.id == "small-classes").rows) == 2_000
+    parts = plan_split(read_rows(store), {"train": 0.8, "test": 0.2}).parts
+    assert [part.rows for part in parts] == pytest.approx([1_600, 400], abs=150)
 
 
 def test_a_store_that_is_too_large_is_refused_with_the_reason(

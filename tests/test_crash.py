@@ -65,8 +65,10 @@ def check_whole(project: Project, file: Path, said: list[str]) -> None:
         assert (found.ids == fresh.ids).all() and (found.similarity == fresh.similarity).all()
 
 
-def kill_once(root: Path, file: Path, chance: random.Random, sign: signal.Signals) -> list[str]:
-    """Start a writer and kill it after a moment; returns what it had said was done."""
+def kill_once(
+    root: Path, file: Path, chance: random.Random, sign: signal.Signals, longest: float = 1.5
+) -> list[str]:
+    """Start a writer and kill it after some seconds; returns what it had said was done."""
     command = [sys.executable, str(CHECKOUT / "tests" / "crash_writer.py"), str(root), str(file)]
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
     with subprocess.Popen(
@@ -74,7 +76,7 @@ def kill_once(root: Path, file: Path, chance: random.Random, sign: signal.Signal
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        time.sleep(chance.uniform(0, 1.5))
+        time.sleep(chance.uniform(0, longest))
         process.send_signal(sign)
         lines = process.stdout.read().splitlines(keepends=True)
         return [line.strip() for line in lines if line.endswith("\n")]  # the last may be cut
