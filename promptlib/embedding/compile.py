@@ -119,7 +119,7 @@ def _note(source: ModelSource, cache: Path, precision: Precision) -> Path:
 def _fingerprint(reference: TorchEmbedder, precision: Precision) -> str:
     if precision == "fp32":
         return reference.fingerprint
-    return hashlib.sha256(f"{reference.fingerprint} {precision} 1".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{reference.fingerprint} {precision} 2".encode()).hexdigest()[:32]
 
 
 def _note_threads(folder: Path) -> None:
