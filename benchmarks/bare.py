@@ -10,19 +10,10 @@ import time
 
 import faiss
 import numpy as np
-import onnxruntime
-from tokenizers import Tokenizer
+from bare_model import open_bare
 
 model, vectors_file, queries_file = sys.argv[1:4]
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = 2
-options.log_severity_level = 3
-session = onnxruntime.InferenceSession(
-    f"{model}/model.onnx", options, providers=["CPUExecutionProvider"]
-)
-tokenizer = Tokenizer.from_file(f"{model}/tokenizer.json")
-tokenizer.no_padding()
-tokenizer.enable_truncation(256)
+tokenizer, session = open_bare(model)
 vectors = np.load(vectors_file)
 index = faiss.IndexFlatIP(vectors.shape[1])
 index.add(vectors)

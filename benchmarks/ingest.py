@@ -10,9 +10,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
+from bare_model import open_bare
 from common import CHECKOUT, bare_inputs, median, save
-from tokenizers import Tokenizer
 
 import promptlib
 from promptlib.config import STARTER_CONFIG
@@ -28,7 +27,7 @@ def timed_import(project: promptlib.Project, file: Path) -> float:
 
 def bare_loop(texts: list[str], size: int = 64) -> float:
     """Seconds of tokenizer and ONNX session alone on the compiled model, texts sorted by length."""
-    tokenizer, session = open_project_model()
+    tokenizer, session = open_bare(bare_inputs(fused=True)[0])
     start = time.perf_counter()
     encoded = sorted(tokenizer.encode_batch(texts), key=len)
     for at in range(0, len(encoded), size):
@@ -40,20 +39,6 @@ def bare_loop(texts: list[str], size: int = 64) -> float:
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         session.run(None, feed)
     return time.perf_counter() - start
-
-
-def open_project_model() -> tuple[Tokenizer, onnxruntime.InferenceSession]:
-    folder, _ = bare_inputs(fused=True)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 2
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        f"{folder}/model.onnx", options, providers=["CPUExecutionProvider"]
-    )
-    tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(256)
-    return tokenizer, session
 
 
 def first_imports(rounds: int) -> tuple[list[float], list[float]]:
