@@ -8,6 +8,7 @@ import pty
 import select
 import subprocess
 import sys
+import termios
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +110,11 @@ def test_suggestions_are_followed(drafts: Project) -> None:
         review.follow(kept)
 
 
+def by_key(terminal: int) -> bool:
+    """Whether a program reads a terminal by keys; what was typed before it did is dropped."""
+    return not termios.tcgetattr(terminal)[3] & termios.ICANON
+
+
 def at_terminal(root: Path, keys: str, *arguments: str) -> tuple[str, int]:
     """Run the command at a terminal, and press keys one by one as it asks."""
     master, slave = pty.openpty()
@@ -124,7 +130,7 @@ def at_terminal(root: Path, keys: str, *arguments: str) -> tuple[str, int]:
                 shown += os.read(master, 4096).decode(errors="replace")
             except OSError:  # it has ended
                 break
-        elif shown.count("[q] quit") > sent and sent < len(keys):
+        elif shown.count("[q] quit") > sent and sent < len(keys) and by_key(master):
             os.write(master, keys[sent].encode())  # it waits for one
             sent += 1
     os.close(master)
