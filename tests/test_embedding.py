@@ -114,13 +114,16 @@ def test_prompts_of_asymmetric_models_are_applied(source: ModelSource, tmp_path:
     assert embedder.fingerprint != plain.fingerprint
 
 
+def steps(embedder: Embedder) -> Counter[str]:
+    """Count the kinds of steps of a compiled model."""
+    assert isinstance(embedder, OnnxEmbedder)
+    graph = load(embedder.folder / "model.onnx", load_external_data=False).graph
+    return Counter(node.op_type for node in graph.node)
+
+
 def test_attention_is_one_step_where_the_model_allows_it(
     source: ModelSource, onnx: OnnxEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def steps(embedder: Embedder) -> Counter[str]:
-        assert isinstance(embedder, OnnxEmbedder)
-        return Counter(node.op_type for node in load(embedder.folder / "model.onnx").graph.node)
-
     def fails(*arguments: object) -> None:
         raise ValueError("not of that shape")
 
@@ -164,7 +167,7 @@ def test_a_compiled_model_that_is_not_whole_is_compiled_again(
 ) -> None:
     cache = tmp_path / "cache"  # other tests run on the shared one meanwhile
     shutil.copytree(onnx.folder.parent / "sources", cache / "sources")
-    model = shutil.copytree(onnx.folder, cache / onnx.folder.name) / "model.onnx"
+    model = shutil.copytree(onnx.folder, cache / onnx.folder.name) / "model.bin"
     assert compiled(source, cache) is not None
     model.write_bytes(model.read_bytes()[:1000])
     assert compiled(source, cache) is None
@@ -304,8 +307,9 @@ def test_int8_is_near_the_original_and_another_embedder(int8: Embedder, onnx: On
     texts = ["I lost my card", "What is the exchange rate?", "¿Dónde está mi tarjeta?"]
     cosines = np.einsum("ij,ij->i", int8.embed(texts), onnx.embed(texts))
     assert cosines.min() > 0.97 and not np.allclose(int8.embed(texts), onnx.embed(texts))
-    size = {e: (e.folder / "model.onnx").stat().st_size for e in (int8, onnx)}
+    size = {e: (e.folder / "model.bin").stat().st_size for e in (int8, onnx)}
     assert size[int8] < size[onnx] / 3
+    assert steps(int8)["QAttention"] == 6 and not steps(int8)["Softmax"]
 
 
 @settings(max_examples=10)

@@ -39,7 +39,7 @@ def compiled(
     try:
         folder = cache / _note(source, cache, precision).read_text()
         facts = json.loads((folder / "embedder.json").read_text(encoding="utf-8"))
-        whole = (folder / "model.onnx").stat().st_size == facts["size"]
+        whole = all((folder / name).stat().st_size == n for name, n in facts["sizes"].items())
         if whole and facts["format"] == FORMAT:
             return OnnxEmbedder(folder)
     except (OSError, ValueError, KeyError):
@@ -119,7 +119,7 @@ def _note(source: ModelSource, cache: Path, precision: Precision) -> Path:
 def _fingerprint(reference: TorchEmbedder, precision: Precision) -> str:
     if precision == "fp32":
         return reference.fingerprint
-    return hashlib.sha256(f"{reference.fingerprint} {precision} 2".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{reference.fingerprint} {precision} 3".encode()).hexdigest()[:32]
 
 
 def _note_threads(folder: Path) -> None:
