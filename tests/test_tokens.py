@@ -1,32 +1,49 @@
 import hashlib
+from base64 import b64encode
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import tiktoken_ext.openai_public
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlib.budget import tokens as tokens_module
 from promptlib.budget.models import SHIPPED, context_window, encoding_of
-from promptlib.budget.tokens import TokenCounter, load_encoding
+from promptlib.budget.ranks import pack_ranks, read_ranks
+from promptlib.budget.tokens import RANKS, TokenCounter, load_encoding
 from promptlib.errors import EncodingError
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_encodings_are_tiktokens_own(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """tiktoken's own definition, given our rank file instead of the network's."""
+    """tiktoken's own definition, given our ranks instead of the network's."""
     asked: list[str] = []
 
     def ours(url: str, expected_hash: str) -> dict[bytes, int]:
-        assert hashlib.sha1(url.encode()).hexdigest() == SHIPPED[name]
-        path = tokens_module.rank_file(name)
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == expected_hash
+        ranks = read_ranks(RANKS / f"{name}.ranks")
+        lines = (b"%s %d\n" % (b64encode(token), rank) for token, rank in ranks.items())
+        assert hashlib.sha256(b"".join(lines)).hexdigest() == expected_hash
         asked.append(url)
-        return tokens_module.read_ranks(path)
+        return ranks
 
     monkeypatch.setattr(tiktoken_ext.openai_public, "load_tiktoken_bpe", ours)
     definition = getattr(tiktoken_ext.openai_public, name)()
     assert asked and definition["pat_str"] == load_encoding(name)._pat_str
     assert definition["mergeable_ranks"] == load_encoding(name)._mergeable_ranks
+
+
+@given(st.sets(st.binary(min_size=1, max_size=255)))
+def test_ranks_come_back_as_they_were_packed(tokens: set[bytes]) -> None:
+    ranks = {token: rank for rank, token in enumerate(tokens)}
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "some.ranks")
+        file.write_bytes(pack_ranks(ranks))
+        assert read_ranks(file) == ranks
+
+
+def test_ranks_with_a_gap_cannot_be_packed() -> None:
+    with pytest.raises(ValueError, match="don't count from 0"):
+        pack_ranks({b"a": 0, b"b": 2})
 
 
 @pytest.mark.parametrize("name", SHIPPED)

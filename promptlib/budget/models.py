@@ -9,11 +9,8 @@ from promptlib.errors import EncodingError, did_you_mean
 
 CountKind = Literal["exact", "estimate"]
 
-SHIPPED = {
-    "o200k_base": "fb374d419588a4632f3f557e76b4b70aebbca790",
-    "cl100k_base": "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
-}
-"""Encoding -> its rank file in data/tiktoken, named as tiktoken's own cache names it."""
+SHIPPED = ("o200k_base", "cl100k_base")
+"""Encodings whose ranks are in data/tiktoken."""
 
 SAME_RANKS = {"o200k_harmony": "o200k_base"}
 """Encodings that differ from a shipped one in special tokens only, which counting never uses."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from binascii import a2b_base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from promptlib.budget.models import (
     ESTIMATE_MARGIN,
-    SHIPPED,
     CountKind,
     encoding_of,
     shipped_name,
 )
+from promptlib.budget.ranks import read_ranks
 
 if TYPE_CHECKING:
     import tiktoken
@@ -35,6 +34,9 @@ _O200K = (
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 _PATTERNS = {"o200k_base": _O200K, "cl100k_base": _CL100K}
+
+RANKS = Path(__file__).resolve().parent.parent / "data" / "tiktoken"
+"""Where the ranks of the shipped encodings are."""
 
 CountChat = Callable[[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]], int]
 """(messages, tools) -> tokens of the whole request."""
@@ -155,20 +157,9 @@ def load_encoding(name: str) -> tiktoken.Encoding:
 def _load(name: str) -> tiktoken.Encoding:
     import tiktoken
 
-    ranks = read_ranks(rank_file(name))
+    ranks = read_ranks(RANKS / f"{name}.ranks")
     pattern = _PATTERNS[name]
     return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
-
-
-def rank_file(name: str) -> Path:
-    """Say where the ranks of a shipped encoding are."""
-    return Path(__file__).resolve().parent.parent / "data" / "tiktoken" / SHIPPED[name]
-
-
-def read_ranks(path: Path) -> dict[bytes, int]:
-    """Read tiktoken's format: a line each of base64 token and rank."""
-    words = path.read_bytes().split()  # token, rank, token, rank, ...
-    return dict(zip(map(a2b_base64, words[::2]), map(int, words[1::2]), strict=True))
 
 
 REMEMBERED, SHORT = 8_192, 200
