@@ -13,8 +13,8 @@ from typing import Literal
 
 from promptlib.budget.models import encoding_of
 from promptlib.config import BUNDLE_FACTS, CONFIG_FILE
+from promptlib.embedding.cache import cache_folder
 from promptlib.embedding.embedder import coverage_of
-from promptlib.embedding.loading import cache_folder
 from promptlib.embedding.source import find_model, not_found
 from promptlib.errors import BundleError, PromptlibError
 from promptlib.example import retrieval_text
@@ -169,7 +169,7 @@ def _model(project: Project) -> Finding:
     source = find_model(name)
     if source is None:
         return Finding("embedding model", "wrong", str(not_found(name)))
-    from promptlib.embedding.compile import compiled
+    from promptlib.embedding.cache import compiled
 
     cache = cache_folder()
     ready = compiled(source, cache, project.config.embedder.precision)

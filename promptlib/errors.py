@@ -31,7 +31,6 @@ PromptlibError
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 SHOWN_PROBLEMS = 20
 """Bad lines that a message lists; the error itself has them all."""
@@ -194,6 +193,8 @@ class TooFewExamplesError(PromptlibError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Say which known words are near `word`, or else which exist: the tail of an error message."""
+    from difflib import get_close_matches
+
     names = sorted(known)
     if near := get_close_matches(word, names, n=3, cutoff=0.5):
         return f"did you mean {' or '.join(repr(name) for name in near)}?"

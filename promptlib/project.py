@@ -238,10 +238,10 @@ class Project(ProjectTemplates):
         name = requests[0].store if requests else None
         if name is None:
             return [request.prompt(None) for request in requests]
-        index = self.index(name)
         if requests[0].searches and isinstance(self.embedder, LazyEmbedder):
-            self.embedder.start()
-            requests[0].settings.counter.count("")  # loads while the model is loaded beside it
+            self.embedder.start()  # beside the index and the ranks of tokens
+        index = self.index(name)
+        requests[0].settings.counter.count("")
         with self.database.read() as connection:
             state = index.refresh(connection)
             queries: Iterable[Query | None] = [None] * len(requests)

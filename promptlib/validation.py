@@ -14,7 +14,8 @@ from promptlib.errors import did_you_mean
 class Strict(BaseModel):
     """A frozen model that takes no unknown keys and converts nothing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # Built when first used: a process that reads no test file, say, needs no model of one.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 def problem_text(problem: Any, known_keys: Iterable[str]) -> str:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from onnx import load
 
 from promptlib.embedding import compile as compile_module
-from promptlib.embedding.compile import compile_model, compiled
+from promptlib.embedding.cache import compiled
+from promptlib.embedding.compile import compile_model
 from promptlib.embedding.embedder import Embedder, HashingEmbedder
 from promptlib.embedding.loading import LazyEmbedder, load_embedder
 from promptlib.embedding.onnx import OnnxEmbedder
@@ -139,7 +140,7 @@ def test_a_model_that_was_compiled_in_another_form_is_compiled_again(
     source: ModelSource, onnx: OnnxEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert compiled(source, onnx.folder.parent) is not None
-    monkeypatch.setattr(compile_module, "FORMAT", 0)
+    monkeypatch.setattr("promptlib.embedding.cache.FORMAT", 0)
     assert compiled(source, onnx.folder.parent) is None
 
 

@@ -224,7 +224,7 @@ class Promptlib(Tool):
     def open(self) -> None:
         import promptlib
 
-        self.project = promptlib.open(self.folder)
+        self.project = promptlib.open(self.folder, start=True)
 
     def prompt(self, query: str) -> tuple[str, list[str]]:
         return self._told(self.project.build("intent", query, strategy=self.strategy))

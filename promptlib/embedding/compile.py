@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from promptlib.embedding.cache import compiled, note_of
 from promptlib.embedding.embedder import Embedder, Precision
-from promptlib.embedding.export import FORMAT, PROBES, export_model
+from promptlib.embedding.export import PROBES, export_model
 from promptlib.embedding.onnx import OnnxEmbedder
 from promptlib.embedding.reference import TorchEmbedder
 from promptlib.embedding.source import ModelSource
@@ -30,21 +31,6 @@ log = logging.getLogger(__name__)
 TOLERANCE = 1e-4
 INT8_COSINE = 0.96
 """The least mean cosine of int8's vectors with the original's."""
-
-
-def compiled(
-    source: ModelSource, cache: Path, precision: Precision = "fp32"
-) -> OnnxEmbedder | None:
-    """Open the compiled form of a model if the cache has it whole."""
-    try:
-        folder = cache / _note(source, cache, precision).read_text()
-        facts = json.loads((folder / "embedder.json").read_text(encoding="utf-8"))
-        whole = all((folder / name).stat().st_size == n for name, n in facts["sizes"].items())
-        if whole and facts["format"] == FORMAT:
-            return OnnxEmbedder(folder)
-    except (OSError, ValueError, KeyError):
-        pass  # not there, or not whole: it will be compiled
-    return None
 
 
 def compile_model(source: ModelSource, cache: Path, precision: Precision = "fp32") -> Embedder:
@@ -98,7 +84,7 @@ def _compile(
         return None
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    note = _note(source, cache, precision)
+    note = note_of(source, cache, precision)
     note.parent.mkdir(exist_ok=True)
     note.write_text(fingerprint)
     return OnnxEmbedder(target)
@@ -109,11 +95,6 @@ def _make(
 ) -> None:
     export_model(reference, folder, fingerprint, precision, fused=fused)
     _check(reference, OnnxEmbedder(folder), precision)
-
-
-def _note(source: ModelSource, cache: Path, precision: Precision) -> Path:
-    """Where the cache remembers which compiled model a source gave."""
-    return cache / "sources" / f"{source.stamp()}-{precision}"
 
 
 def _fingerprint(reference: TorchEmbedder, precision: Precision) -> str:

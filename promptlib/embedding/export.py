@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from promptlib.embedding.cache import FORMAT
 from promptlib.embedding.embedder import Precision
 from promptlib.embedding.onnx import open_session
 from promptlib.embedding.reference import TorchEmbedder, quiet
@@ -24,9 +25,6 @@ PROBES = (
     "Ünïcödé, 中文 and emoji 🙂",
     "a much longer text, so that its neighbours in the batch are padded a good deal; " * 6,
 )
-
-FORMAT = 3
-"""Of what a folder of the cache holds: a model in another one is compiled anew."""
 
 
 def export_model(

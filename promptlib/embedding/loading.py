@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
+from promptlib.embedding.cache import cache_folder, compiled
 from promptlib.embedding.embedder import (
     Coverage,
     Embedder,
@@ -23,15 +24,6 @@ from promptlib.embedding.short import shortened, whole_of
 from promptlib.embedding.source import find_model, not_found
 from promptlib.errors import EmbedderError
 from promptlib.forking import ForkAware
-
-
-def cache_folder() -> Path:
-    """Say where compiled models are kept: PROMPTLIB_CACHE, or the user's cache folder."""
-    if chosen := os.environ.get("PROMPTLIB_CACHE"):
-        return Path(chosen) / "embedders"
-    from platformdirs import user_cache_path
-
-    return user_cache_path("promptlib") / "embedders"
 
 
 def load_embedder(model: str, cache: Path | None = None, precision: Precision = "fp32") -> Embedder:
@@ -59,8 +51,6 @@ def find_compiled(
     model: str, cache: Path | None = None, precision: Precision = "fp32"
 ) -> OnnxEmbedder | None:
     """Open a model that was compiled before; None for one that still has to be."""
-    from promptlib.embedding.compile import compiled
-
     source = find_model(model) if model != "hashing" else None
     return compiled(source, cache or cache_folder(), precision) if source is not None else None
 

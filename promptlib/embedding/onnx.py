@@ -109,7 +109,8 @@ class OnnxEmbedder(ForkAware):
         if self._loaded is None:
             with self._lock:
                 if self._loaded is None:
-                    self._loaded = self._tokenizer(), self._session()
+                    session = self._session()  # other threads go on meanwhile
+                    self._loaded = self._tokenizer(), session
         return self._loaded
 
     def _session(self) -> Any:

@@ -187,6 +187,8 @@ class State:
 
     def _distinct_beside(self, dead: Positions, came: NDArray[np.uint64]) -> int:
         """Say how many more different texts there are than in the base."""
+        if not len(dead) and not len(came):
+            return 0
         went = self.base.rows.texts[dead]
         changed = np.unique(np.concatenate([went, came]))
         before = self.base.rows_of_texts(changed)

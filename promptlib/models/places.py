@@ -7,9 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
-from promptlib.embedding.loading import cache_folder
+from promptlib.embedding.cache import cache_folder
 from promptlib.embedding.source import hub_snapshot
 from promptlib.errors import MissingDependencyError, ModelError
 from promptlib.files.folders import whole_folder
@@ -72,6 +70,8 @@ def converted(file: Path) -> Path:
 
 def convert(file: Path, folder: Path) -> None:
     """De-quantise a GGUF file into a folder, to float32; raises ModelError."""
+    from filelock import FileLock
+
     from promptlib.models.transforming import quietly
 
     folder.parent.mkdir(parents=True, exist_ok=True)
