@@ -39,7 +39,7 @@ def answers(index: ExampleIndex, asked: list[str]) -> list[object]:
         vector = index.embedder.embed([text], kind="query")[0]
         near = state.nearest(vector, 64)
         words = state.word_scores(state.known_terms(terms_of(text)))
-        best = state.scored(state.matching(words, 64), vector, words)
+        best = state.joined(near, state.matching(words, 64), vector, words)
         found += [near.ids.tolist(), near.similarity.tolist(), best.ids.tolist()]
         found += [best.lexical.tolist()]
     return found

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
-
 from promptlib.embedding.embedder import Vectors
 from promptlib.example import Example
 from promptlib.filtering import Where
@@ -49,8 +47,8 @@ def find_candidates(
         return near
     known = state.known_terms(terms_of(query.text))
     words = state.word_scores(known)
-    both = np.union1d(near.positions, state.matching(words, depth, allowed))
-    found = state.scored(both, query.vector, words)
+    matching = state.matching(words, depth, allowed)
+    found = state.joined(near, matching, query.vector, words)
     needs_words = strategy == "coverage" or callable(strategy)
     return state.words_in(found, known) if needs_words else found
 

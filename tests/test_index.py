@@ -53,7 +53,7 @@ def answers(index: ExampleIndex, k: int = 10) -> list[object]:
             for mask in (None, labelled, short):
                 near = state.nearest(vector, k, mask)
                 given += [near.ids.tolist(), near.labels.tolist(), near.similarity.tolist()]
-                best = state.scored(state.matching(words, k, mask), vector, words)
+                best = state.joined(near, state.matching(words, k, mask), vector, words)
                 given += [best.ids.tolist(), best.lexical.tolist()]
     return [*given, state.volume]
 

@@ -6,16 +6,17 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 import promptlib.index.base
 import promptlib.index.base_files
 import promptlib.index.nearest
 import promptlib.index.pruning
 from promptlib.example import Example
-from promptlib.index.lexical import Part, Postings, known_terms, terms_of
-from promptlib.index.nearest import make_inverted, probes_for
+from promptlib.index.lexical import Corpus, Part, Postings, known_terms, terms_of
+from promptlib.index.nearest import make_flat, make_inverted, probes_for
 from promptlib.index.vector import ExampleIndex
 from promptlib.index.vector_file import MANY, VectorFile
 from promptlib.index.word_scores import WordScores
@@ -37,7 +38,9 @@ def test_the_likely_rows_hold_the_best(old: list[str], new: list[str], data: st.
     alive, allowed = (np.array(data.draw(marks), bool) for _ in range(2))
     query = terms_of(data.draw(st.lists(st.sampled_from("abcdefgh"), max_size=6).map(" ".join)))
     base, delta = Postings.of_texts(old), Part(Postings.of_texts(new), alive[len(old) :])
-    dense, pruned = ([Part(each, alive[: len(old)]), delta] for each in (base, base.with_impacts()))
+    dense, pruned = (
+        Corpus((Part(each, alive[: len(old)]), delta)) for each in (base, base.with_impacts())
+    )
     every = WordScores(known_terms(query, dense), dense, 5)
     likely = WordScores(known_terms(query, pruned), pruned, 5)
     with (
@@ -109,3 +112,25 @@ def test_files_that_were_copied_are_read_once_and_damage_is_seen(
     (here / "vectors.f16").write_bytes(data)
     assert answers(ExampleIndex(store, folder=folder, recall=2.0)) == expected
     assert "vectors.f16 damaged" in caplog.text
+
+
+VECTORS = hnp.arrays(
+    np.float32, st.tuples(st.integers(1, 120), st.just(6)), elements=st.floats(-1, 1, width=32)
+)
+
+
+@settings(max_examples=60)
+@given(VECTORS, st.integers(1, 130), st.integers(0, 119))
+def test_no_other_row_is_nearer_than_a_flat_search_says(
+    drawn: np.ndarray, count: int, one: int
+) -> None:
+    lengths = np.linalg.norm(drawn, axis=1, keepdims=True)
+    rows = np.where(lengths > 1e-3, drawn / np.maximum(lengths, 1e-3), np.eye(6)[0])
+    halves, query = rows.astype(np.float16), rows[one % len(rows)].astype(np.float32)
+    with patch.object(promptlib.index.nearest, "FURTHER", 2):
+        found, ceiling = make_flat(halves).find(
+            query, min(count, len(rows)), np.ones(len(rows), bool), None
+        )
+    others = np.delete(np.arange(len(rows)), found)
+    assert len(found) >= min(count, len(rows)) and ceiling is not None
+    assert all(halves[others].astype(np.float64) @ query.astype(np.float64) <= ceiling)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlib.index.lexical import (
+    Corpus,
     Part,
     Postings,
     bm25_scores,
@@ -23,8 +24,8 @@ texts = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=8).map(" ".join)
 
 def scores(query: str, rows: list[str], alive: list[bool] | None = None) -> np.ndarray:
     marks = np.array([True] * len(rows) if alive is None else alive, dtype=bool)
-    parts = [Part(Postings.of_texts(rows), marks)]
-    return bm25_scores(known_terms(terms_of(query), parts), parts)
+    corpus = Corpus((Part(Postings.of_texts(rows), marks),))
+    return bm25_scores(known_terms(terms_of(query), corpus), corpus)
 
 
 @pytest.mark.parametrize(
@@ -64,11 +65,12 @@ def test_base_and_delta_score_as_one_index_of_the_living(
     alive = data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
     cut = data.draw(st.integers(0, len(rows)))
     marks = np.array(alive, dtype=bool)
-    parts = [
+    parts = (
         Part(Postings.of_texts(rows[:cut]), marks[:cut]),
         Part(Postings.of_texts(rows[cut:]), marks[cut:]),
-    ]
-    found = bm25_scores(known_terms(terms_of("a b c b"), parts), parts)[marks]
+    )
+    corpus = Corpus(parts)
+    found = bm25_scores(known_terms(terms_of("a b c b"), corpus), corpus)[marks]
     fresh = scores("a b c b", [row for row, lives in zip(rows, alive, strict=True) if lives])
     assert found.tolist() == fresh.tolist()  # to the last bit
 
@@ -119,13 +121,14 @@ def test_rows_have_the_weights_of_their_words(
     texts = [*first, *second]
     marks = np.array(data.draw(st.lists(st.booleans(), min_size=len(texts), max_size=len(texts))))
     marks = marks.astype(bool)
-    parts = [
+    parts = (
         Part(Postings.of_texts(first), marks[: len(first)]),
         Part(Postings.of_texts(second), marks[len(first) :]),
-    ]
+    )
+    corpus = Corpus(parts)
     positions = np.flatnonzero(marks)[::-1]
-    known = known_terms(terms_of(query), parts)
-    weights = word_weights(known, parts, positions)
+    known = known_terms(terms_of(query), corpus)
+    weights = word_weights(known, corpus, positions)
     alive = [set(words_of(texts[at])) for at in positions]
     words = [w for w in {*words_of(query)} if any(w in row for row in alive)]
     assert weights.shape == (len(positions), len(words)) and len(known) == len(words)

@@ -12,12 +12,10 @@ from promptlib.index.lexical import Postings
 from promptlib.index.nearest import (
     FLAT_ROWS,
     Finder,
-    Flat,
     Inverted,
     make_flat,
     make_inverted,
     probes_for,
-    stored_vectors,
 )
 from promptlib.index.recall import RECALL
 from promptlib.index.vector_file import VectorFile
@@ -94,11 +92,9 @@ def make_base(origin: Origin, rows: Rows, recall: float = RECALL) -> Base:
     """Index rows: flat while that is fast, by cells beyond, with `recall` at 10 at least."""
     by_key = np.argsort(rows.keys).astype(np.int32)
     orders = by_key, np.sort(rows.texts)
-    if len(rows) <= FLAT_ROWS:
-        index = make_flat(np.asarray(rows.vectors))
-        rows = replace(rows, vectors=stored_vectors(index))
-        return Base(origin, rows, Flat(index), *orders)
     vectors = np.asarray(rows.vectors)
+    if len(rows) <= FLAT_ROWS:
+        return Base(origin, rows, make_flat(vectors), *orders)
     index = make_inverted(vectors)
     finder = Inverted(index, vectors, *probes_for(index, vectors, recall))
     rows = replace(rows, words=rows.words.with_impacts())

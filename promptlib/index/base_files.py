@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 
 from promptlib.index.base import Base, Origin, Rows
 from promptlib.index.lexical import Impacts, Postings
-from promptlib.index.nearest import SLICE, Finder, Flat, Inverted, open_faiss, stored_vectors
+from promptlib.index.nearest import SLICE, Finder, Flat, Inverted, open_faiss
 from promptlib.index.vector_file import VectorFile
 from promptlib.store.vectors import Halves
 
 log = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 4
 POINTER = "current"
 ROWS = ("keys", "ids", "labels", "texts")
 WORDS = ("terms", "starts", "rows", "counts", "lengths")
@@ -45,10 +45,9 @@ def save_base(base: Base, folder: Path) -> None:
     work.mkdir(parents=True)
     try:
         faiss.write_index(base.finder.faiss_index, str(work / "vectors.faiss"))
-        if isinstance(base.finder, Inverted):
-            with (work / "vectors.f16").open("wb") as file:
-                for start in range(0, len(base.rows), SLICE):
-                    file.write(base.finder.vectors[start : start + SLICE].tobytes())
+        with (work / "vectors.f16").open("wb") as file:
+            for start in range(0, len(base.rows), SLICE):
+                file.write(base.rows.vectors[start : start + SLICE].tobytes())
         for stem, array in _arrays(base).items():
             np.save(work / f"{stem}.npy", array, allow_pickle=False)
         (work / "labels.json").write_text(json.dumps(base.rows.label_names), encoding="utf-8")
@@ -120,7 +119,8 @@ def _mapped(here: Path, facts: Mapping[str, Any], origin: Origin) -> Base:
     finder: Finder
     if facts["kind"] == Flat.kind:
         index = faiss.read_index(str(here / "vectors.faiss"), faiss.IO_FLAG_MMAP_IFC)
-        vectors, finder = stored_vectors(index), Flat(index)
+        vectors = VectorFile(here / "vectors.f16", facts["rows"], index.d).mapped()
+        finder = Flat(index, facts["scale"], facts["error"])
     else:
         index = faiss.read_index(str(here / "vectors.faiss"), faiss.IO_FLAG_MMAP)
         # Threads that fetch ahead of a search cost it more than they save.
@@ -150,6 +150,8 @@ def _arrays(base: Base) -> dict[str, NDArray[Any]]:
 
 def _measured(base: Base) -> dict[str, Any]:
     finder, impacts = base.finder, base.rows.words.impacts
+    if isinstance(finder, Flat):
+        return {"scale": finder.scale, "error": finder.error}
     if not isinstance(finder, Inverted) or impacts is None:
         return {}
     return {"probes": finder.probes, "recall": finder.recall, "mean_length": impacts.mean}

@@ -41,6 +41,11 @@ class Candidates:
             self.vectors[positions], self.texts[positions], self.words[positions],
         )  # fmt: skip
 
+    def and_more(self, others: Candidates) -> Candidates:
+        """Put others behind these."""
+        parts = zip(vars(self).values(), vars(others).values(), strict=True)
+        return Candidates(*map(np.concatenate, parts))
+
     @classmethod
     def none(cls, dim: int = 0) -> Candidates:
         """No candidates."""

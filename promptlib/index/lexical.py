@@ -8,6 +8,7 @@ this moment, and an index that caught up answers exactly like one built afresh.
 from __future__ import annotations
 
 import hashlib
+import math
 import unicodedata
 from array import array
 from collections import Counter
@@ -77,15 +78,18 @@ class Postings:
     def with_impacts(self) -> Postings:
         """Work out what each posting is worth now."""
         mean = float(self.lengths.mean()) if self.lengths.any() else 1.0
-        weights = self.counts / (self.counts + stretch(self.lengths[self.rows], mean))
+        weights = weight_of(self.counts, self.lengths[self.rows], mean)
         return replace(self, impacts=Impacts(weights.astype(np.float32), mean))
 
-    def of(self, term: int) -> slice:
-        """Find the postings of a term."""
-        at = int(np.searchsorted(self.terms, np.uint64(term)))
-        if at == len(self.terms) or int(self.terms[at]) != term:
-            return slice(0, 0)
-        return slice(int(self.starts[at]), int(self.starts[at + 1]))
+    def of(self, terms: Sequence[int]) -> list[slice]:
+        """Find the postings of some terms."""
+        if not len(self.terms):
+            return [slice(0, 0)] * len(terms)
+        wanted = np.array(terms, np.uint64)
+        places = np.searchsorted(self.terms, wanted).clip(max=len(self.terms) - 1)
+        starts = self.starts[places].tolist()
+        ends = np.where(self.terms[places] == wanted, self.starts[places + 1], starts).tolist()
+        return [*map(slice, starts, ends)]
 
     @classmethod
     def of_texts(cls, texts: Iterable[str]) -> Postings:
@@ -178,16 +182,38 @@ class Part:
         return len(rows) - int(np.count_nonzero(find_sorted(rows, self.dead)[1]))
 
 
-def mean_length(parts: Sequence[Part]) -> float:
-    """Give the mean number of terms of the rows alive."""
-    total, rows = sum(part.length for part in parts), sum(part.rows for part in parts)
-    return total / rows if total else 1.0
+@dataclass(frozen=True)
+class Corpus:
+    """Base and delta, one after the other: positions count through all parts."""
+
+    parts: tuple[Part, ...]
+
+    @cached_property
+    def rows(self) -> int:
+        """How many are alive."""
+        return sum(part.rows for part in self.parts)
+
+    @cached_property
+    def mean_length(self) -> float:
+        """The mean number of terms of the rows alive."""
+        total = sum(part.length for part in self.parts)
+        return total / self.rows if total else 1.0
+
+    @cached_property
+    def weights(self) -> tuple[NDArray[np.float64], ...]:
+        """What each posting of each part is worth by BM25, but for the rarity of the term."""
+        return tuple(
+            weight_of(p.counts, p.lengths[p.rows], self.mean_length)
+            for p in (part.postings for part in self.parts)
+        )
 
 
-def stretch(lengths: NDArray[np.int32], mean: float) -> NDArray[np.float64]:
-    """Say how much a row's length takes from the weight of its terms, by BM25."""
-    stretched: NDArray[Any] = K1 * (1 - B + B * lengths / mean)
-    return stretched
+def weight_of(
+    counts: NDArray[np.int32], lengths: NDArray[np.int32], mean: float
+) -> NDArray[np.float64]:
+    """Say what a term that a row has so often is worth by BM25, but for its rarity."""
+    weights: NDArray[Any] = counts / (counts + K1 * (1 - B + B * lengths / mean))
+    return weights
 
 
 def find_sorted(
@@ -210,70 +236,62 @@ class KnownTerm:
     """Where its rows are, in each part."""
 
 
-def known_terms(query: Counter[int], parts: Sequence[Part]) -> list[KnownTerm]:
+def known_terms(query: Counter[int], corpus: Corpus) -> list[KnownTerm]:
     """Look up the terms of a query, in one order, so that sums over them are always the same."""
-    alive_rows = sum(part.rows for part in parts)
+    parts = corpus.parts
+    terms = sorted(query)
     known = []
-    for term, times in sorted(query.items()):
-        found = tuple(part.postings.of(term) for part in parts)
+    for term, *found in zip(terms, *(part.postings.of(terms) for part in parts), strict=True):
         having = sum(part.having(at) for part, at in zip(parts, found, strict=True))
         if having:
-            rarity = float(np.log1p((alive_rows - having + 0.5) / (having + 0.5)))
-            known.append(KnownTerm(times, rarity, found))
+            rarity = math.log1p((corpus.rows - having + 0.5) / (having + 0.5))
+            known.append(KnownTerm(query[term], rarity, tuple(found)))
     return known
 
 
-def bm25_scores(known: Sequence[KnownTerm], parts: Sequence[Part]) -> NDArray[np.float64]:
-    """Score all rows of all parts, one after the other, for the terms of a query; shape (n,).
+def bm25_scores(known: Sequence[KnownTerm], corpus: Corpus) -> NDArray[np.float64]:
+    """Score all rows for the terms of a query; shape (n,).
 
     Only rows alive make the statistics. Rows without any of the terms score 0. Equal rows score
     equal to the last bit, wherever they lie.
     """
-    mean = mean_length(parts)
-    scores = [np.zeros(len(part.alive)) for part in parts]
+    scores = [np.zeros(len(part.alive)) for part in corpus.parts]
     for term in known:
-        for part, at, score in zip(parts, term.postings, scores, strict=True):
-            postings = part.postings
-            rows, counts = postings.rows[at], postings.counts[at]
-            stretched = stretch(postings.lengths[rows], mean)
-            score[rows] += term.times * term.rarity * (counts / (counts + stretched))
+        for part, weights, at, score in zip(
+            corpus.parts, corpus.weights, term.postings, scores, strict=True
+        ):
+            score[part.postings.rows[at]] += term.times * term.rarity * weights[at]
     return np.concatenate(scores)
 
 
 def bm25_scores_at(
-    known: Sequence[KnownTerm], parts: Sequence[Part], positions: NDArray[np.int64]
+    known: Sequence[KnownTerm], corpus: Corpus, positions: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Score some rows alone; to the last bit what `bm25_scores` says of them.
-
-    `positions` count through all parts, one after the other.
-    """
-    mean, start = mean_length(parts), 0
+    """Score some rows alone; to the last bit what `bm25_scores` says of them."""
+    start = 0
     scores: NDArray[np.float64] = np.zeros(len(positions))
-    for number, part in enumerate(parts):
+    for number, part in enumerate(corpus.parts):
         here = np.flatnonzero((positions >= start) & (positions < start + len(part.alive)))
         mine, postings = positions[here] - start, part.postings
-        stretched = stretch(postings.lengths[mine], mean)
+        lengths = postings.lengths[mine]
         for term in known if len(mine) else ():
             at = term.postings[number]
             if at.start == at.stop:
                 continue
             places, has = find_sorted(postings.rows[at], mine)
             counts = postings.counts[at][places[has]]
-            weight = counts / (counts + stretched[has])
+            weight = weight_of(counts, lengths[has], corpus.mean_length)
             scores[here[has]] += term.times * term.rarity * weight
         start += len(part.alive)
     return scores
 
 
 def word_weights(
-    known: Sequence[KnownTerm], parts: Sequence[Part], positions: NDArray[np.int64]
+    known: Sequence[KnownTerm], corpus: Corpus, positions: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Give rows the rarity of each term that they have, else 0; shape (positions, terms).
-
-    `positions` count through all parts, one after the other.
-    """
+    """Give rows the rarity of each term that they have, else 0; shape (positions, terms)."""
     weights, start = np.zeros((len(positions), len(known))), 0
-    for number, part in enumerate(parts):
+    for number, part in enumerate(corpus.parts):
         for column, term in enumerate(known):
             rows = part.postings.rows[term.postings[number]]
             if len(rows):

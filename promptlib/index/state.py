@@ -18,9 +18,9 @@ from promptlib.embedding.embedder import Vectors
 from promptlib.hint import Volume
 from promptlib.index.base import Base, Origin, Rows
 from promptlib.index.candidates import Candidates
-from promptlib.index.lexical import KnownTerm, Part, known_terms, word_weights
+from promptlib.index.lexical import Corpus, KnownTerm, Part, known_terms, word_weights
 from promptlib.index.lots import draw_lots
-from promptlib.index.nearest import open_faiss
+from promptlib.index.nearest import SUMMED, open_faiss
 from promptlib.index.word_scores import WordScores
 from promptlib.store.vectors import Halves
 
@@ -57,7 +57,7 @@ class State:
     @property
     def changed(self) -> int:
         """How many rows differ from the base: what catching up has cost so far."""
-        return len(self.delta) + len(self._words[0].dead)
+        return len(self.delta) + len(self._words.parts[0].dead)
 
     # -- finding ---------------------------------------------------------------------------------
 
@@ -72,15 +72,15 @@ class State:
         if not k:
             return Candidates.none(len(query))
         while True:
-            found = self.scored(self._fetch(query, fetch, alive), query)
-            if len(found) > fetch:
-                found = found.at(slice(fetch))
+            positions, ceiling = self._fetch(query, fetch, alive)
+            found = self.scored(positions, query)
+            if ceiling is None:
+                ceiling = found.similarity[fetch - 1] if len(found) >= fetch else -1.0
             # A tie at the cut must be seen whole, since ids decide it.
             if (
                 fetch == count
-                or len(found) < fetch
                 or fetch > WHOLE_TIES
-                or found.similarity[k - 1] - found.similarity[-1] > 2 * 10**-DIGITS
+                or found.similarity[k - 1] - ceiling > 2 * 10**-DIGITS
             ):
                 return found.at(slice(k))
             fetch = min(fetch * 4, count)
@@ -126,25 +126,35 @@ class State:
         """Mark the rows that have none of these ids."""
         return ~np.isin(self.ids_at(slice(None)), list(ids))
 
-    def scored(
-        self, positions: Positions, query: Vectors, words: WordScores | None = None
-    ) -> Candidates:
+    def scored(self, positions: Positions, query: Vectors) -> Candidates:
         """Score rows by the cosine, and put the nearest first; ties by id."""
         # FAISS's sums depend on its kernel; these don't, so that equal texts score equal.
-        vectors = self.vectors_at(positions)
+        vectors, ids = self.vectors_at(positions), self.ids_at(positions)
         cosine = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
-        found = Candidates(
+        similarity = cosine.clip(-1, 1).round(DIGITS)
+        order = np.lexsort((ids, -similarity))
+        positions = positions[order]
+        return Candidates(
             positions=positions,
             keys=self.keys_at(positions),
-            ids=self.ids_at(positions),
+            ids=ids[order],
             labels=self.labels_at(positions),
-            similarity=cosine.clip(-1, 1).round(DIGITS),
-            lexical=np.zeros(len(positions)) if words is None else words.at(positions),
-            vectors=vectors,
+            similarity=similarity[order],
+            lexical=np.zeros(len(positions)),
+            vectors=vectors[order],
             texts=self._gather(positions, self.base.rows.texts, self.delta.texts),
             words=np.zeros((len(positions), 0)),
         )
-        return found.at(np.lexsort((found.ids, -found.similarity)))
+
+    def joined(
+        self, near: Candidates, positions: Positions, query: Vectors, words: WordScores
+    ) -> Candidates:
+        """Add rows that were found by their words to the nearest; all get both scores."""
+        is_near = np.zeros(len(self.alive), bool)
+        is_near[near.positions] = True
+        both = near.and_more(self.scored(positions[~is_near[positions]], query))
+        both = replace(both, lexical=words.at(both.positions))
+        return both.at(np.lexsort((both.ids, -both.similarity)))
 
     def known_terms(self, terms: Counter[int]) -> list[KnownTerm]:
         """Look up the terms of a query among the rows."""
@@ -172,7 +182,7 @@ class State:
     @cached_property
     def volume(self) -> Volume:
         """Count what the advice hint asks about."""
-        base, dead = self.base, self._words[0].dead
+        base, dead = self.base, self._words.parts[0].dead
         counts: Counter[str] = Counter()
         gone = _tally(base.rows, base.rows.labels[dead])
         counts.update(dict(zip(base.rows.label_names, base.label_counts - gone, strict=True)))
@@ -221,33 +231,44 @@ class State:
 
     # -- parts -----------------------------------------------------------------------------------
 
-    def _fetch(self, query: Vectors, count: int, alive: Mask) -> Positions:
-        """Find positions among base and delta: at least the `count` nearest of each."""
+    def _fetch(self, query: Vectors, count: int, alive: Mask) -> tuple[Positions, float | None]:
+        """Find positions among base and delta: at least the `count` nearest of each.
+
+        Also gives the cosine that no other row exceeds; None where the base can't tell.
+        """
         base_rows = len(self.base.rows)
         in_base = alive[:base_rows]
         all_alive = alive is self.alive
-        wanted = min(count, self._words[0].rows if all_alive else int(np.count_nonzero(in_base)))
-        found: Any = np.zeros(0, dtype=np.int64)
+        wanted = min(
+            count, self._words.parts[0].rows if all_alive else int(np.count_nonzero(in_base))
+        )
+        found: Positions = np.zeros(0, np.int64)
+        ceiling: float | None = -1.0
         if wanted:
             selector = self._selector if all_alive else _selector(in_base)
-            found = self.base.finder.find(query, wanted, in_base, selector)
+            found, ceiling = self.base.finder.find(query, wanted, in_base, selector)
+        if not len(self.delta):
+            return found, ceiling
         changed = np.flatnonzero(alive[base_rows:])
         if len(changed) > count:
             scores = self.delta.vectors[changed].astype(np.float32) @ query
-            changed = changed[np.argpartition(-scores, count)[:count]]
-        return np.concatenate([found, changed + base_rows])
+            order = np.argpartition(-scores, count)
+            changed = changed[order[:count]]
+            if ceiling is not None:
+                ceiling = max(ceiling, float(scores[order[count]]) + SUMMED)
+        return np.concatenate([found, changed + base_rows]), ceiling
 
     @cached_property
     def _selector(self) -> Any:
         return _selector(self.alive[: len(self.base.rows)])
 
     @cached_property
-    def _words(self) -> list[Part]:
+    def _words(self) -> Corpus:
         base_rows = len(self.base.rows)
         parts = [Part(self.base.rows.words, self.alive[:base_rows])]
         if len(self.delta):
             parts.append(Part(self.delta.words, self.alive[base_rows:]))
-        return parts
+        return Corpus(tuple(parts))
 
     @cached_property
     def _living(self) -> int:

@@ -47,11 +47,17 @@ class VectorFile:
         if positions.dtype == np.bool_:
             positions = np.flatnonzero(positions)
         if len(positions) >= MANY:
-            mapped = np.memmap(self._path, self.dtype, "r", shape=self.shape)
-            return np.asarray(mapped[positions])
+            some: Halves = self.mapped()[positions]
+            return some
         row, file = self._row, self._file
         read = b"".join([os.pread(file, row, at * row) for at in positions.tolist()])
         return np.frombuffer(read, self.dtype).reshape(-1, self.shape[1])
+
+    def mapped(self) -> Halves:
+        """Map the whole file into memory."""
+        if not len(self):  # an empty file can't be
+            return np.zeros(self.shape, self.dtype)
+        return np.asarray(np.memmap(self._path, self.dtype, "r", shape=self.shape))
 
     @property
     def _row(self) -> int:

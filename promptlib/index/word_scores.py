@@ -8,43 +8,37 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from promptlib.index.lexical import (
-    KnownTerm,
-    Part,
-    bm25_scores,
-    bm25_scores_at,
-    mean_length,
-)
+from promptlib.index.lexical import Corpus, KnownTerm, bm25_scores, bm25_scores_at
 from promptlib.index.pruning import likely_rows
 
 
 class WordScores:
     """BM25 scores, rounded; a large index, which has impacts, scores only rows that matter."""
 
-    def __init__(self, known: Sequence[KnownTerm], parts: Sequence[Part], digits: int) -> None:
+    def __init__(self, known: Sequence[KnownTerm], corpus: Corpus, digits: int) -> None:
         self._known = known
-        self._parts = parts
+        self._corpus = corpus
         self._digits = digits
 
     def at(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """Give the scores of some rows; 0 where no word is shared."""
         if not self._is_large:
             return self._all[positions]
-        return bm25_scores_at(self._known, self._parts, positions).round(self._digits)
+        return bm25_scores_at(self._known, self._corpus, positions).round(self._digits)
 
     def likely(self, k: int, alive: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Find rows, of those `alive` marks, that hold the k best and all that equal the last."""
         if not self._is_large:
             return np.flatnonzero(alive & (self._all > 0))
-        base, *delta = self._parts
-        mean, cut = mean_length(self._parts), len(base.alive)
+        base, *delta = self._corpus.parts
+        mean, cut = self._corpus.mean_length, len(base.alive)
         rows = likely_rows(self._known, 0, base, mean, k, alive[:cut])
         return np.concatenate([rows, *(np.flatnonzero(alive[cut:]) + cut for _ in delta)])
 
     @property
     def _is_large(self) -> bool:
-        return self._parts[0].postings.impacts is not None
+        return self._corpus.parts[0].postings.impacts is not None
 
     @cached_property
     def _all(self) -> NDArray[np.float64]:
-        return bm25_scores(self._known, self._parts).round(self._digits)
+        return bm25_scores(self._known, self._corpus).round(self._digits)
