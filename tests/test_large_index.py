@@ -27,9 +27,9 @@ TEXTS = st.lists(st.lists(st.sampled_from("aabbbccdefgh"), max_size=9).map(" ".j
 
 
 def best(words: WordScores, k: int, alive: np.ndarray) -> list[tuple[float, int]]:
-    rows = words.likely(k, alive)
-    pairs = zip((-words.at(rows)).tolist(), rows.tolist(), strict=True)
-    return sorted(pair for pair in pairs if pair[0] < 0)[:k]
+    rows, scores = words.best(k, alive)
+    assert all(scores > 0) and np.array_equal(scores, words.at(rows))
+    return sorted(zip((-scores).tolist(), rows.tolist(), strict=True))[:k]
 
 
 @given(TEXTS, TEXTS, st.data())

@@ -27,8 +27,10 @@ Positions = NDArray[np.int64]
 
 FLAT_ROWS = 50_000
 """Rows up to which all are compared: exact, and about as fast."""
-FURTHER = 48
-"""Rows beyond those asked for that rounded cosines fetch: the nearest are among them."""
+FURTHER = 64
+"""Rows beyond those asked for that rounded cosines fetch: mostly, the nearest are among them."""
+TIE = 5e-5
+"""Cosines this near may count as equal."""
 SUMMED = 1e-5
 """What sums of float32 may be off by."""
 SCANNED = 20_000
@@ -55,11 +57,12 @@ class Flat:
     """The most that was rounded away of one, by its length."""
     kind: ClassVar[str] = "flat"
     recall: ClassVar[float] = 1.0
+    margin: ClassVar[int] = 0
 
     def find(
         self, query: Vectors, count: int, allowed: Mask, selector: Any
     ) -> tuple[Positions, float | None]:
-        """Find rows that may be among the `count` nearest of those allowed.
+        """Find the rows that may be among the `count` nearest of those allowed, or equal the last.
 
         `selector`, if any, passes the same rows as `allowed`. Also gives the cosine that no other
         row exceeds; None where that isn't known.
@@ -69,13 +72,19 @@ class Flat:
         faiss.omp_set_num_threads(1)
         parameters = faiss.SearchParameters(sel=selector) if selector is not None else None
         fetched = min(count + FURTHER, len(allowed))
-        rounded, scale, error = _rounded(query[None])
-        scores, found = self.faiss_index.search(rounded, fetched, params=parameters)
-        if found[0, -1] < 0 or fetched == len(allowed):
-            return found[0, found[0] >= 0], -1.0
-        # By what was rounded away, of the row and of the query, a cosine may be larger.
-        least = float(scores[0, -1]) / (self.scale * scale)
-        return found[0], least + self.error + error * (1 + self.error)
+        rounded, scale, lost = _rounded(query[None])
+        products, found = (
+            each[0] for each in self.faiss_index.search(rounded, fetched, params=parameters)
+        )
+        if found[-1] < 0 or fetched == len(allowed):
+            return found[found >= 0], -1.0
+        # So much may be missing in a cosine: what was rounded away of the row and of the query.
+        missing = self.error + lost * (1 + self.error)
+        scores = products / (self.scale * scale)
+        least = float(scores[count - 1]) - 2 * missing - TIE
+        if scores[-1] < least:
+            return found[scores >= least], least + missing
+        return found, float(scores[-1]) + missing
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,8 @@ class Inverted:
     recall: float
     """The share of the 10 nearest that so many find, measured on the store's rows."""
     kind: ClassVar[str] = "inverted file"
+    margin: ClassVar[int] = 16
+    """Rows to ask for beyond those wanted, so that a tie at the end is seen whole."""
 
     def find(
         self, query: Vectors, count: int, allowed: Mask, selector: Any

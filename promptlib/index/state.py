@@ -31,9 +31,6 @@ the order of insertion never change a prompt."""
 WHOLE_TIES = 100_000
 """Rows of one score that are looked at to find those with the first ids."""
 
-MARGIN = 16
-"""Candidates fetched beyond those asked for, so that a tie at the end is seen whole."""
-
 Mask = NDArray[np.bool_]
 Positions = NDArray[np.int64]
 """Of rows in a State: those of the base, then those of the delta."""
@@ -68,7 +65,7 @@ class State:
         """
         alive = self.alive if allowed is None else self.alive & allowed
         count = self._living if allowed is None else int(np.count_nonzero(alive))
-        k, fetch = min(k, count), min(k + MARGIN, count)
+        k, fetch = min(k, count), min(k + self.base.finder.margin, count)
         if not k:
             return Candidates.none(len(query))
         while True:
@@ -91,12 +88,8 @@ class State:
         Ties at the cut are broken by id.
         """
         alive = self.alive if allowed is None else self.alive & allowed
-        positions = words.likely(k, alive)
-        scores = words.at(positions)
-        positions, scores = positions[scores > 0], scores[scores > 0]
+        positions, scores = words.best(k, alive)
         if len(positions) > k:
-            best = scores >= np.partition(scores, -k)[-k]
-            positions, scores = positions[best], scores[best]
             order = np.lexsort((self.ids_at(positions), -scores))
             positions = positions[order[:k]]
         return positions

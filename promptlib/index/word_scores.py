@@ -26,10 +26,23 @@ class WordScores:
             return self._all[positions]
         return bm25_scores_at(self._known, self._corpus, positions).round(self._digits)
 
-    def likely(self, k: int, alive: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Find rows, of those `alive` marks, that hold the k best and all that equal the last."""
-        if not self._is_large:
-            return np.flatnonzero(alive & (self._all > 0))
+    def best(
+        self, k: int, alive: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Find the k best of the rows that `alive` marks, and all that equal the last of them.
+
+        Also gives their scores, which are above 0.
+        """
+        if self._is_large:
+            rows = self._likely(k, alive)
+            scores = self.at(rows)
+            best = scores >= _least(scores, k)
+            return rows[best], scores[best]
+        scores = np.where(alive, self._all, 0.0)
+        rows = np.flatnonzero(scores >= _least(scores, k))
+        return rows, scores[rows]
+
+    def _likely(self, k: int, alive: NDArray[np.bool_]) -> NDArray[np.int64]:
         base, *delta = self._corpus.parts
         mean, cut = self._corpus.mean_length, len(base.alive)
         rows = likely_rows(self._known, 0, base, mean, k, alive[:cut])
@@ -42,3 +55,9 @@ class WordScores:
     @cached_property
     def _all(self) -> NDArray[np.float64]:
         return bm25_scores(self._known, self._corpus).round(self._digits)
+
+
+def _least(scores: NDArray[np.float64], k: int) -> float:
+    """Say what a row must score to be among the k best; more than 0."""
+    least = float(np.partition(scores, -k)[-k]) if len(scores) > k else 0.0
+    return max(least, np.finfo(float).tiny)
