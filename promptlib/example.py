@@ -38,6 +38,10 @@ class Example:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     id: str = ""
     status: Status = "approved"
+    content: str = field(init=False, repr=False, compare=False)
+    """The canonical JSON of input, output, label and metadata: what a hash stands for."""
+    content_hash: str = field(init=False, repr=False, compare=False)
+    """Of the content after Unicode normalisation (NFC); 32 hex digits."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input", _checked("input", self.input))
@@ -56,12 +60,14 @@ class Example:
         if not self.id.isprintable():
             raise ExampleError(f"id {self.id!r} has characters that can't be seen")
         check_text(self.id)
-        content = self.content
+        content = canonical_json(self._parts())
         check_text(content)
         if len(content) > MAX_EXAMPLE_BYTES:
             raise ExampleError(
                 f"the row has {len(content) / 1e6:.1f} MB; at most {MAX_EXAMPLE_BYTES / 1e6:.0f} MB"
             )
+        # Every row of a file needs both: set here, they wait for no lock of cached_property.
+        self.__dict__.update(content=content, content_hash=text_hash(content))
         if not self.id:
             object.__setattr__(self, "id", self.content_hash[:16])
 
@@ -82,19 +88,15 @@ class Example:
         )
         return example
 
-    @cached_property
-    def content(self) -> str:
-        """The canonical JSON of input, output, label and metadata: what a hash stands for."""
-        parts = {"input": self.input, "output": self.output, "label": self.label}
-        row = {key: value for key, value in parts.items() if value is not None}
+    def _parts(self) -> dict[str, Any]:
+        parts: dict[str, Any] = {"input": self.input}
+        if self.output is not None:
+            parts["output"] = self.output
+        if self.label is not None:
+            parts["label"] = self.label
         if self.metadata:
-            row["metadata"] = self.metadata
-        return canonical_json(row)
-
-    @cached_property
-    def content_hash(self) -> str:
-        """Hash the content after Unicode normalisation (NFC); 32 hex digits."""
-        return text_hash(self.content)
+            parts["metadata"] = self.metadata
+        return parts
 
     @cached_property
     def source_hash(self) -> str:
@@ -114,7 +116,7 @@ class Example:
         metadata = row.get("metadata") or {}
         if not isinstance(metadata, Mapping):
             raise ExampleError(f"metadata must be an object, not {kind_of(metadata)}")
-        others = {key: value for key, value in row.items() if key not in ROW_KEYS}
+        others = {key: row[key] for key in row if key not in ROW_KEYS}
         output = row.get("output")
         return cls(
             input=row["input"],
