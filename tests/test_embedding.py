@@ -20,7 +20,7 @@ from onnx import load
 from promptlib.embedding import compile as compile_module
 from promptlib.embedding.cache import compiled
 from promptlib.embedding.compile import compile_model
-from promptlib.embedding.embedder import Embedder, HashingEmbedder
+from promptlib.embedding.embedder import Embedder, HashingEmbedder, embed_and_cover
 from promptlib.embedding.loading import LazyEmbedder, load_embedder
 from promptlib.embedding.onnx import OnnxEmbedder
 from promptlib.embedding.reference import TorchEmbedder
@@ -346,6 +346,23 @@ def test_what_a_model_reads_of_texts(onnx: OnnxEmbedder) -> None:
     assert (coverage.texts, coverage.longer) == (3, 1) and coverage.unknown >= 1
     assert 400 < coverage.tokens < 450
     assert LazyEmbedder(DEFAULT_MODEL).coverage(["short"]).longer == 0
+
+
+@settings(max_examples=20)
+@given(st.lists(st.text("ab é🧿 ", max_size=900), min_size=1, max_size=4), st.sampled_from([1, 70]))
+def test_embedding_tells_what_was_read(onnx: OnnxEmbedder, texts: list[str], times: int) -> None:
+    """At one go, and just as a tokenizer that cuts nothing counts."""
+    texts = texts * times  # many go another way
+    vectors, coverage = embed_and_cover(onnx, texts)
+    assert np.allclose(vectors, onnx.embed(texts), atol=1e-6)
+    whole = onnx._tokenizer()
+    whole.no_truncation()
+    lengths = [len(whole.encode(text).ids) for text in texts]
+    assert coverage == onnx.coverage(texts)
+    assert coverage.longer == sum(length > onnx.max_tokens for length in lengths)
+    specials = 2  # that each part of a cut text has of its own
+    parts = [max(1, -(-(n - specials) // (onnx.max_tokens - specials))) for n in lengths]
+    assert coverage.tokens == sum(lengths) + specials * sum(n - 1 for n in parts)
 
 
 def test_shorter_vectors_are_the_first_numbers_of_the_whole(onnx: OnnxEmbedder) -> None:

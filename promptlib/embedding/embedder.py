@@ -96,6 +96,15 @@ def coverage_of(embedder: Embedder, texts: Sequence[str]) -> Coverage:
     return found
 
 
+def embed_and_cover(embedder: Embedder, texts: Sequence[str]) -> tuple[Vectors, Coverage]:
+    """Embed documents and say how much of them was read: at one go where the embedder can."""
+    both = getattr(embedder, "embed_and_cover", None)
+    if both is None:
+        return embedder.embed(texts), coverage_of(embedder, texts)
+    made: tuple[Vectors, Coverage] = both(texts)
+    return made
+
+
 class HashingEmbedder:
     """Words hashed into signed buckets (Weinberger et al. 2009, "Feature Hashing").
 

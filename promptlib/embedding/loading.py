@@ -18,6 +18,7 @@ from promptlib.embedding.embedder import (
     Precision,
     Vectors,
     coverage_of,
+    embed_and_cover,
 )
 from promptlib.embedding.onnx import OnnxEmbedder
 from promptlib.embedding.short import shortened, whole_of
@@ -112,6 +113,10 @@ class LazyEmbedder(ForkAware):
         if kind == "query" and len(texts) == 1:
             return self._query(texts[0])
         return self.loaded.embed(texts, kind=kind)
+
+    def embed_and_cover(self, texts: Sequence[str]) -> tuple[Vectors, Coverage]:
+        """See `embed_and_cover`."""
+        return embed_and_cover(self.loaded, texts)
 
     def coverage(self, texts: Sequence[str]) -> Coverage:
         """Say how much of some texts the embedder reads."""

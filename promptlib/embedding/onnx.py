@@ -59,16 +59,37 @@ class OnnxEmbedder(ForkAware):
 
     def embed(self, texts: Sequence[str], *, kind: Kind = "document") -> Vectors:
         """Embed texts; returns float32 (n, dim), unit rows. Longer texts are cut at max_tokens."""
-        tokenizer, _ = self._load()
-        prompt = self.prompts.get(kind, "")
-        prompted = [prompt + text for text in texts]
-        many = len(texts) >= MANY
-        encoded = (
-            tokenizer.encode_batch_fast(prompted) if many else [*map(tokenizer.encode, prompted)]
-        )
+        encoded = self._encoded(texts, kind)
         if len(encoded) == 1:
             return self._turns.take(encoded[0])[None]
         return self._run(encoded, self._turns.lock)
+
+    def embed_and_cover(self, texts: Sequence[str]) -> tuple[Vectors, Coverage]:
+        """Embed documents, and say how much of them was read."""
+        encoded = self._encoded(texts, "document")
+        return self._run(encoded, self._turns.lock), self._covered(encoded)
+
+    def coverage(self, texts: Sequence[str]) -> Coverage:
+        """Say how much of some texts the model reads, and which share of the tokens it knows."""
+        return self._covered(self._encoded(texts, "document"))
+
+    def _encoded(self, texts: Sequence[str], kind: Kind) -> Sequence[Any]:
+        tokenizer, _ = self._load()
+        prompt = self.prompts.get(kind, "")
+        prompted = [prompt + text for text in texts]
+        if len(texts) < MANY:
+            return [*map(tokenizer.encode, prompted)]
+        encoded: list[Any] = tokenizer.encode_batch_fast(prompted)
+        return encoded
+
+    def _covered(self, encoded: Sequence[Any]) -> Coverage:
+        parts = [part for each in encoded for part in (each, *each.overflowing)]
+        return Coverage(
+            texts=len(encoded),
+            longer=sum(bool(each.overflowing) for each in encoded),
+            tokens=sum(map(len, parts)),
+            unknown=sum(part.ids.count(self._unknown) for part in parts),
+        )
 
     def _run(self, encoded: Sequence[Any], turn: AbstractContextManager[Any] = ANY_TIME) -> Vectors:
         """Run the model on texts that were cut into tokens; each batch waits for its turn."""
@@ -80,17 +101,6 @@ class OnnxEmbedder(ForkAware):
             with turn:
                 vectors[part] = session.run(None, feed)[0]
         return vectors
-
-    def coverage(self, texts: Sequence[str]) -> Coverage:
-        """Say how much of some texts the model reads, and which share of the tokens it knows."""
-        tokenizer, unknown = self._whole
-        ids = [encoded.ids for encoded in tokenizer.encode_batch_fast(list(texts))]
-        return Coverage(
-            texts=len(texts),
-            longer=sum(len(tokens) > self.max_tokens for tokens in ids),
-            tokens=sum(map(len, ids)),
-            unknown=sum(tokens.count(unknown) for tokens in ids),
-        )
 
     def warm(self) -> None:
         """Load the model now rather than at the first text."""
@@ -124,12 +134,11 @@ class OnnxEmbedder(ForkAware):
             ) from error
 
     @cached_property
-    def _whole(self) -> tuple[Any, int | None]:
-        """A tokenizer that doesn't cut, and the number of its unknown token."""
-        tokenizer = self._tokenizer()
-        tokenizer.no_truncation()
+    def _unknown(self) -> int | None:
+        """The number of the token for what the vocabulary lacks."""
+        tokenizer, _ = self._load()
         unknown = json.loads(tokenizer.to_str())["model"].get("unk_token")
-        return tokenizer, tokenizer.token_to_id(unknown) if unknown else None
+        return tokenizer.token_to_id(unknown) if unknown else None
 
     def _tokenizer(self) -> Any:
         from tokenizers import Tokenizer

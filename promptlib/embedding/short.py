@@ -14,6 +14,7 @@ from promptlib.embedding.embedder import (
     Kind,
     Vectors,
     coverage_of,
+    embed_and_cover,
     unit_rows,
 )
 from promptlib.errors import EmbedderError
@@ -35,6 +36,11 @@ class ShortEmbedder:
     def embed(self, texts: Sequence[str], *, kind: Kind = "document") -> Vectors:
         """See Embedder."""
         return unit_rows(self.whole.embed(texts, kind=kind)[:, : self.dim])
+
+    def embed_and_cover(self, texts: Sequence[str]) -> tuple[Vectors, Coverage]:
+        """See `embed_and_cover`."""
+        vectors, coverage = embed_and_cover(self.whole, texts)
+        return unit_rows(vectors[:, : self.dim]), coverage
 
     def coverage(self, texts: Sequence[str]) -> Coverage:
         """Say how much of some texts the embedder reads."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select
 
-from promptlib.embedding.embedder import Coverage, Embedder, Progress, Vectors, coverage_of
+from promptlib.embedding.embedder import Coverage, Embedder, Progress, Vectors, embed_and_cover
 from promptlib.store.database import Database, batched
 from promptlib.store.tables import embedders, vectors
 
@@ -38,21 +38,23 @@ def embed_missing(
     missing = sorted((h for h in texts if h not in known), key=lambda h: (len(texts[h]), h))
     coverage = Coverage()
 
-    def keep(hashes: list[str], read: list[str], made: Vectors) -> Coverage:
+    def keep(hashes: list[str], made: Vectors) -> int:
         with database.write() as connection:
             put_vectors(connection, embedder, hashes, made)
-        return coverage_of(embedder, read)
+        return len(hashes)
 
     # What is made is kept while the next is being made.
     with ThreadPoolExecutor(1, thread_name_prefix="promptlib-vectors") as keeper:
-        kept: deque[Future[Coverage]] = deque()
+        kept: deque[Future[int]] = deque()
+        done = 0
         for part in batched(missing, BATCH):
-            read = [texts[h] for h in part]
-            kept.append(keeper.submit(keep, part, read, embedder.embed(read)))
+            made, read = embed_and_cover(embedder, [texts[h] for h in part])
+            coverage += read
+            kept.append(keeper.submit(keep, part, made))
             while len(kept) > 1 or (kept and part[-1] == missing[-1]):
-                coverage += kept.popleft().result()
+                done += kept.popleft().result()
                 if progress is not None:
-                    progress(coverage.texts, len(missing))
+                    progress(done, len(missing))
     return coverage
 
 
