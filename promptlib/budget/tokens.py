@@ -162,7 +162,7 @@ def _load(name: str) -> tiktoken.Encoding:
     return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
 
 
-REMEMBERED, SHORT = 8_192, 200
+REMEMBERED, SHORT = 8_192, 1_000
 """Texts whose counts are kept, and how many characters they have at most: some megabytes."""
 
 
