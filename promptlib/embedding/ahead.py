@@ -1,29 +1,40 @@
-"""Embed queries while prompts are built of those before them."""
+"""Embed what comes next while what came before is worked with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 from promptlib.embedding.embedder import Embedder, Vectors
 
 PART = 64
-"""Texts that are embedded at a time."""
+"""Queries that are embedded at a time."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def worked_ahead(work: Callable[[T], R], items: Iterable[T], threads: int = 1) -> Iterator[R]:
+    """Give what `work` makes of each item, in order; so many and one more are under way."""
+    waiting = iter(items)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="promptlib-ahead")
+    try:
+        coming = deque(pool.submit(work, item) for item in islice(waiting, threads + 1))
+        while coming:
+            yield coming.popleft().result()
+            coming.extend(pool.submit(work, item) for item in islice(waiting, 1))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def embedded_ahead(embedder: Embedder, texts: Sequence[str]) -> Iterator[Vectors]:
     """Give the vector of each query, (dim,); the next part is being made while one is used."""
     embed = partial(embedder.embed, kind="query")
     parts = [texts[start : start + PART] for start in range(0, len(texts), PART)]
-    if len(parts) < 2:
-        for part in parts:
-            yield from embed(part)
-        return
-    with ThreadPoolExecutor(1, thread_name_prefix="promptlib-ahead") as thread:
-        coming = [thread.submit(embed, part) for part in parts[:2]]
-        waiting = iter(parts[2:])
-        while coming:
-            yield from coming.pop(0).result()
-            coming += [thread.submit(embed, part) for part in islice(waiting, 1)]
+    made = map(embed, parts) if len(parts) < 2 else worked_ahead(embed, parts)
+    for vectors in made:
+        yield from vectors

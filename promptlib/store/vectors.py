@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select
 
+from promptlib.embedding.ahead import worked_ahead
 from promptlib.embedding.embedder import Coverage, Embedder, Progress, Vectors, embed_and_cover
 from promptlib.store.database import Database, batched
 from promptlib.store.tables import embedders, vectors
@@ -18,7 +17,7 @@ Halves = NDArray[np.float16]
 """Unit vectors as they are stored."""
 
 BATCH = 512
-"""Texts embedded and committed at a time: what a kill can lose, and how long the lock is held."""
+"""Texts embedded and committed at a time: how long the lock is held."""
 
 
 def embed_missing(
@@ -30,31 +29,25 @@ def embed_missing(
     """Embed and store what has no vector yet; `texts` is hash -> text. Returns what was read.
 
     Each batch is committed by itself: content-keyed vectors are invisible until a row uses them,
-    so an interrupted run loses one batch at most and goes on from there.
+    so an interrupted run loses the few that are under way and goes on from there.
     """
     with database.read() as connection:
         known = stored_hashes(connection, embedder.fingerprint, texts)
     # By length, so that batches hold little padding.
     missing = sorted((h for h in texts if h not in known), key=lambda h: (len(texts[h]), h))
-    coverage = Coverage()
+    coverage, done = Coverage(), 0
 
-    def keep(hashes: list[str], made: Vectors) -> int:
+    def embed(part: list[str]) -> tuple[list[str], Vectors, Coverage]:
+        return part, *embed_and_cover(embedder, [texts[h] for h in part])
+
+    # Of two threads, one cuts texts into tokens while the model works for the other.
+    for part, made, read in worked_ahead(embed, batched(missing, BATCH), threads=2):
         with database.write() as connection:
-            put_vectors(connection, embedder, hashes, made)
-        return len(hashes)
-
-    # What is made is kept while the next is being made.
-    with ThreadPoolExecutor(1, thread_name_prefix="promptlib-vectors") as keeper:
-        kept: deque[Future[int]] = deque()
-        done = 0
-        for part in batched(missing, BATCH):
-            made, read = embed_and_cover(embedder, [texts[h] for h in part])
-            coverage += read
-            kept.append(keeper.submit(keep, part, made))
-            while len(kept) > 1 or (kept and part[-1] == missing[-1]):
-                done += kept.popleft().result()
-                if progress is not None:
-                    progress(done, len(missing))
+            put_vectors(connection, embedder, part, made)
+        coverage += read
+        done += len(part)
+        if progress is not None:
+            progress(done, len(missing))
     return coverage
 
 
