@@ -66,8 +66,8 @@ class Example:
             raise ExampleError(
                 f"the row has {len(content) / 1e6:.1f} MB; at most {MAX_EXAMPLE_BYTES / 1e6:.0f} MB"
             )
-        # Every row of a file needs both: set here, they wait for no lock of cached_property.
-        self.__dict__.update(content=content, content_hash=text_hash(content))
+        object.__setattr__(self, "content", content)
+        object.__setattr__(self, "content_hash", text_hash(content))
         if not self.id:
             object.__setattr__(self, "id", self.content_hash[:16])
 

@@ -32,7 +32,7 @@ from promptlib.store.rows import (
     sourced_ids,
 )
 from promptlib.store.settings import StoreSettings, check_name
-from promptlib.text import text_hash, text_number
+from promptlib.text import text_hash
 
 if TYPE_CHECKING:
     from promptlib.store.store import ExampleStore
@@ -160,12 +160,12 @@ class _Import:
         self, connection: Connection, state: StoreState, writer: RevisionWriter | None
     ) -> None:
         """Merge all rows, then see to those that the file doesn't have."""
-        ids = array("Q")
+        ids = array("q")
         for part in batched(self.file, PAGE):
             existing = rows_by_id(connection, state.key, (e.id for e in part))
             merged = merge(part, existing, self.settings, restore=self.restore)
             self.report.count(merged)
-            ids.extend(text_number(example.id) for example in part)
+            ids.extend(hash(example.id) for example in part)
             if writer is not None:
                 writer.put(merged.changes)
         if not state.revision:
@@ -178,7 +178,7 @@ class _Import:
                 writer.put(changed)
 
     def _absent(
-        self, connection: Connection, state: StoreState, ids: NDArray[np.uint64]
+        self, connection: Connection, state: StoreState, ids: NDArray[np.int64]
     ) -> Iterator[Change]:
         """Find live rows that came from a file and that this one doesn't have."""
         known = batched(sourced_ids(connection, state.key), PAGE)
@@ -208,9 +208,9 @@ class _Import:
                 yield row, after
 
 
-def _others(page: Sequence[str], known: NDArray[np.uint64]) -> list[str]:
-    """Find the ids whose numbers aren't known."""
-    numbers = np.fromiter(map(text_number, page), np.uint64, len(page))
+def _others(page: Sequence[str], known: NDArray[np.int64]) -> list[str]:
+    """Find the ids whose hashes aren't known; they take less memory than a set of ids."""
+    numbers = np.fromiter(map(hash, page), np.int64, len(page))
     return [page[at] for at in np.flatnonzero(~np.isin(numbers, known)).tolist()]
 
 
