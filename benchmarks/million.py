@@ -3,7 +3,7 @@
 DATA is a folder of sets; see million_rows.py. The first run embeds all rows, which takes half an
 hour on two cores and goes on where it was if it is stopped; later runs measure alone. Stores of
 1,000, 10,000 and 100,000 of the same rows show how costs grow. Writes results/million.json and
-docs/growth.png.
+docs/growth.png, which growth.py adds the peers to.
 """
 
 from __future__ import annotations
@@ -216,9 +216,17 @@ def draw(figures: dict[str, Any], file: Path) -> None:
     stores = sorted((int(name[4:]), by) for name, by in figures["stores"].items())
     for strategy in ("similar", "hybrid"):
         sizes = [count for count, _ in stores]
-        axis.plot(sizes, [by[strategy]["p50_ms"] for _, by in stores], marker="o", label=strategy)
+        times = [by[strategy]["p50_ms"] for _, by in stores]
+        axis.plot(sizes, times, marker="o", label=f"promptlib {strategy}")
+    for tool, by_size in figures.get("peers", {}).items():
+        sizes = [int(count) for count in by_size]
+        times = [found["p50_ms"] for found in by_size.values()]
+        axis.plot(sizes, times, marker=".", linewidth=1, linestyle="--", label=tool)
     axis.set_xscale("log")
-    axis.set_ylim(bottom=0)
+    if "peers" in figures:
+        axis.set_yscale("log")
+    else:
+        axis.set_ylim(bottom=0)
     axis.set_xlabel("rows")
     axis.set_ylabel("one prompt, p50 (ms)")
     axis.legend(frameon=False)
