@@ -238,10 +238,12 @@ class Project(ProjectTemplates):
         name = requests[0].store if requests else None
         if name is None:
             return [request.prompt(None) for request in requests]
-        if requests[0].searches and isinstance(self.embedder, LazyEmbedder):
-            self.embedder.start()  # beside the index and the ranks of tokens
+        embedder = self.embedder if requests[0].searches else None
+        if isinstance(embedder, LazyEmbedder):
+            embedder.start()
         index = self.index(name)
-        requests[0].settings.counter.count("")
+        if isinstance(embedder, LazyEmbedder):
+            requests[0].settings.counter.count("")  # loads while the model is loaded beside it
         with self.database.read() as connection:
             state = index.refresh(connection)
             queries: Iterable[Query | None] = [None] * len(requests)
