@@ -21,6 +21,7 @@ from promptlib.index.candidates import Candidates
 from promptlib.index.lexical import Corpus, KnownTerm, Part, known_terms, word_weights
 from promptlib.index.lots import draw_lots
 from promptlib.index.nearest import SUMMED, open_faiss
+from promptlib.index.volumes import count_volume
 from promptlib.index.word_scores import WordScores
 from promptlib.store.vectors import Halves
 
@@ -175,30 +176,8 @@ class State:
     @cached_property
     def volume(self) -> Volume:
         """Count what the advice hint asks about."""
-        base, dead = self.base, self._words.parts[0].dead
-        counts: Counter[str] = Counter()
-        gone = _tally(base.rows, base.rows.labels[dead])
-        counts.update(dict(zip(base.rows.label_names, base.label_counts - gone, strict=True)))
-        living = self.alive[len(base.rows) :]
-        came = _tally(self.delta, self.delta.labels[living])
-        counts.update(dict(zip(self.delta.label_names, came, strict=True)))
-        return Volume(
-            rows=len(self),
-            distinct=base.distinct + self._distinct_beside(dead, self.delta.texts[living]),
-            classes={name: int(number) for name, number in sorted(counts.items()) if number},
-        )
-
-    def _distinct_beside(self, dead: Positions, came: NDArray[np.uint64]) -> int:
-        """Say how many more different texts there are than in the base."""
-        if not len(dead) and not len(came):
-            return 0
-        went = self.base.rows.texts[dead]
-        changed = np.unique(np.concatenate([went, came]))
-        before = self.base.rows_of_texts(changed)
-        now = before.copy()
-        np.subtract.at(now, np.searchsorted(changed, went), 1)
-        np.add.at(now, np.searchsorted(changed, came), 1)
-        return int(np.count_nonzero(now)) - int(np.count_nonzero(before))
+        living = self.alive[len(self.base.rows) :]
+        return count_volume(self.base, self._words.parts[0].dead, self.delta, living)
 
     def labels_at(self, positions: Positions) -> NDArray[np.object_]:
         """Read the labels of rows; None for those without."""
@@ -294,10 +273,6 @@ class State:
     def _delta_codes(self) -> NDArray[np.int32]:
         codes = self.delta.labels
         return np.where(codes < 0, -1, codes + len(self.base.rows.label_names)).astype(np.int32)
-
-
-def _tally(rows: Rows, codes: NDArray[np.int32]) -> NDArray[np.int64]:
-    return np.bincount(codes[codes >= 0], minlength=len(rows.label_names))
 
 
 def _selector(alive: Mask) -> Any:
