@@ -108,7 +108,8 @@ class _Builder:
         self.template.refuse_tokens(rendered)
         return Prompt(
             text=rendered.text,
-            messages=rendered.messages,
+            # The caller's own: what is told later comes from those that were rendered.
+            messages=rendered.messages and [{**message} for message in rendered.messages],
             tokens=fit.tokens,
             count_kind=settings.counter.kind_of(rendered.messages, settings.tools),
             budget=settings.budget,
@@ -119,8 +120,8 @@ class _Builder:
             left_sections=self._left(shown),
             special_tokens=specials,
             notes=(*self.notes, *self._notes(rendered, specials)),
-            settings=self._facts(rendered, fit.tokens, examples),
             lazily=Lazily(
+                partial(self._facts, rendered, fit.tokens, examples),
                 partial(why.chosen, ranks, examples, self._cost),
                 why.dropped,
                 partial(measure_parts, renderer, shown, len(self.turns), fit.tokens, fit.dropped),

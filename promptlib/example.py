@@ -60,7 +60,7 @@ class Example:
         if not self.id.isprintable():
             raise ExampleError(f"id {self.id!r} has characters that can't be seen")
         check_text(self.id)
-        content = canonical_json(self._parts())
+        content = self._written()
         check_text(content)
         if len(content) > MAX_EXAMPLE_BYTES:
             raise ExampleError(
@@ -88,15 +88,11 @@ class Example:
         )
         return example
 
-    def _parts(self) -> dict[str, Any]:
-        parts: dict[str, Any] = {"input": self.input}
-        if self.output is not None:
-            parts["output"] = self.output
-        if self.label is not None:
-            parts["label"] = self.label
-        if self.metadata:
-            parts["metadata"] = self.metadata
-        return parts
+    def _written(self) -> str:
+        parts = ("label", self.label), ("metadata", self.metadata or None), ("output", self.output)
+        # Part by part, in the order of their names: texts alone take a third of an object's time.
+        more = [f',"{name}":{canonical_json(part)}' for name, part in parts if part is not None]
+        return f'{{"input":{canonical_json(self.input)}{"".join(more)}}}'
 
     @cached_property
     def source_hash(self) -> str:

@@ -100,6 +100,7 @@ class Part:
 class Lazily(NamedTuple):
     """What is worked out only when somebody asks."""
 
+    settings: Callable[[], Mapping[str, Any]]
     examples: Callable[[], tuple[PromptExample, ...]]
     dropped: Callable[[], tuple[DroppedExample, ...]]
     parts: Callable[[], tuple[Part, ...]]
@@ -134,9 +135,12 @@ class Prompt(Sendable):
     """Models' special tokens in inputs, history and examples, and how often each stands there."""
     notes: tuple[str, ...]
     """What the caller should know, a sentence each."""
-    settings: Mapping[str, Any] = field(repr=False)
-    """All that its making depended on: what the manifest says."""
     lazily: Lazily = field(repr=False, compare=False)
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """All that its making depended on: what the manifest says."""
+        return self.lazily.settings()
 
     @cached_property
     def examples(self) -> tuple[PromptExample, ...]:
@@ -182,6 +186,7 @@ class Prompt(Sendable):
 
     def __getstate__(self) -> dict[str, Any]:
         known = Lazily(
+            partial(_itself, self.settings),
             partial(tuple, self.examples), partial(tuple, self.dropped),
             partial(tuple, self.parts), partial(_itself, self.stable_prefix),
             partial(_itself, self.hint),

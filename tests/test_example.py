@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from promptlib.errors import ExampleError
 from promptlib.example import Example, Recipe, retrieval_text
 from promptlib.message import ROLES
+from promptlib.text import canonical_json
 
 text = st.text(
     st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1
@@ -33,6 +34,12 @@ def test_rows_round_trip(example: Example) -> None:
     assert Example.from_dict(row) == example
     stored = Example.from_stored(example.id, example.content, example.content_hash, example.status)
     assert stored == example and stored.content == example.content
+
+
+@given(examples)
+def test_the_content_is_canonical_json(example: Example) -> None:
+    row = example.to_dict()
+    assert example.content == canonical_json({key: row[key] for key in row if key != "id"})
 
 
 @given(examples)

@@ -267,6 +267,17 @@ def test_to_dict_is_json_and_a_prompt_can_be_pickled(project: Project) -> None:
     assert again == prompt and again.to_dict() == prompt.to_dict()
 
 
+def test_what_a_caller_does_to_messages_changes_nothing_that_is_told_later(
+    project: Project,
+) -> None:
+    built, expected = (project.build(ROUTE, "I lost my card") for _ in range(2))
+    assert built.messages is not None
+    built.messages[0]["content"] = "another"
+    built.messages.append({"role": "assistant", "content": "lost_card"})
+    assert built.manifest() == expected.manifest()
+    assert built.stable_prefix == expected.stable_prefix
+
+
 def test_the_manifest_pins_everything_and_holds_no_example(project: Project) -> None:
     prompt = project.build(ROUTE, "I lost my card")
     manifest = prompt.manifest()

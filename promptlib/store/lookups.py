@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Select, bindparam, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, func, select
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from promptlib.example import Example
@@ -28,7 +28,12 @@ class Prepared:
             connection.begin()
         cursor = connection.connection.cursor()
         cursor.execute(self.sql, parameters)
-        return list(cursor.fetchall())
+        return [*cursor.fetchall()]
+
+
+def items_of(parameter: str) -> Select[Any]:
+    """Select the items of a JSON list: one parameter for as many as there are."""
+    return select(func.json_each(bindparam(parameter)).table_valued("value").c.value)
 
 
 def read_position(connection: Connection, name: str) -> tuple[int, str, int, str] | None:

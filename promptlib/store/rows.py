@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from promptlib.example import Example, Status, retrieval_text, source_hash
 from promptlib.store.author import author
-from promptlib.store.database import batched
+from promptlib.store.lookups import Prepared, items_of
 from promptlib.store.settings import StoreSettings
 from promptlib.store.tables import changes, examples, revisions, stores
 from promptlib.text import text_hash
@@ -65,19 +65,22 @@ def row_of(
 
 
 def read_row(row: Sequence[Any]) -> StoredRow:
-    """Read a result row that starts with COLUMNS."""
-    return StoredRow(*row[: len(COLUMNS)])
+    """Read a result row that starts with COLUMNS; the driver itself gives 0 and 1 for booleans."""
+    id, content, content_hash, label, status, deleted, *hashes = row[: len(COLUMNS)]
+    return StoredRow(id, content, content_hash, label, status, bool(deleted), *hashes)
 
 
 def rows_by_id(connection: Connection, store: int, ids: Iterable[str]) -> dict[str, StoredRow]:
     """Read the rows with these ids, deleted ones too."""
-    wanted = list(dict.fromkeys(ids))
-    found: dict[str, StoredRow] = {}
-    for part in batched(wanted):
-        query = select(*COLUMNS).where(examples.c.store == store, examples.c.id.in_(part))
-        found.update((row[0], read_row(row)) for row in connection.execute(query).all())
-    return found
+    found = _BY_IDS.all(connection, store, json.dumps([*ids]))
+    return {row[0]: read_row(row) for row in found}
 
+
+_BY_IDS = Prepared(
+    select(*COLUMNS).where(
+        examples.c.store == bindparam("its_store"), examples.c.id.in_(items_of("ids"))
+    )
+)
 
 PAGE = 2_000
 """Rows that are read, looked up, embedded or written together."""

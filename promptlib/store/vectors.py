@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from promptlib.embedding.ahead import worked_ahead
 from promptlib.embedding.embedder import Coverage, Embedder, Progress, Vectors, embed_and_cover
 from promptlib.store.database import Database, batched
+from promptlib.store.lookups import Prepared, items_of
 from promptlib.store.tables import embedders, vectors
 
 Halves = NDArray[np.float16]
@@ -62,13 +64,14 @@ def stored_hashes(connection: Connection, fingerprint: str, hashes: Iterable[str
     key = embedder_key(connection, fingerprint)
     if key is None:
         return set()
-    found: set[str] = set()
-    for part in batched(hashes):
-        query = select(vectors.c.text_hash).where(
-            vectors.c.embedder == key, vectors.c.text_hash.in_(part)
-        )
-        found.update(connection.scalars(query))
-    return found
+    return {found for (found,) in _STORED.all(connection, key, json.dumps([*hashes]))}
+
+
+_STORED = Prepared(
+    select(vectors.c.text_hash).where(
+        vectors.c.embedder == bindparam("its_embedder"), vectors.c.text_hash.in_(items_of("hashes"))
+    )
+)
 
 
 def vectors_of(connection: Connection, fingerprint: str, hashes: list[str]) -> dict[str, Vectors]:
