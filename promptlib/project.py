@@ -97,7 +97,7 @@ class Project(ProjectTemplates):
             spec = template.front.examples
             if spec is not None and spec.store is not None and template.uses - {"history"}:
                 self.index(spec.store).search("warm up", 1)
-            self.settings_of(template).counter.count("")
+            self.settings_of(template).counter.load()
 
     def model(self, name: str) -> OpenModel:
         """Open a language model by its name in promptlib.toml, or KIND:NAME; each is loaded once.
@@ -242,8 +242,6 @@ class Project(ProjectTemplates):
         if isinstance(embedder, LazyEmbedder):
             embedder.start()
         index = self.index(name)
-        if isinstance(embedder, LazyEmbedder):
-            requests[0].settings.counter.count("")  # loads while the model is loaded beside it
         with self.database.read() as connection:
             state = index.refresh(connection)
             queries: Iterable[Query | None] = [None] * len(requests)

@@ -1,5 +1,6 @@
 import hashlib
 from base64 import b64encode
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlib.budget.models import SHIPPED, context_window, encoding_of
-from promptlib.budget.ranks import pack_ranks, read_ranks
-from promptlib.budget.tokens import RANKS, TokenCounter, load_encoding
+from promptlib.budget.ranks import PackedRanks, pack_ranks
+from promptlib.budget.shipped import FEW, RANKS, TIMES, ShippedEncoding
+from promptlib.budget.tokens import TokenCounter, load_encoding
 from promptlib.errors import EncodingError
 
 
@@ -20,8 +22,9 @@ def test_shipped_encodings_are_tiktokens_own(name: str, monkeypatch: pytest.Monk
     asked: list[str] = []
 
     def ours(url: str, expected_hash: str) -> dict[bytes, int]:
-        ranks = read_ranks(RANKS / f"{name}.ranks")
-        lines = (b"%s %d\n" % (b64encode(token), rank) for token, rank in ranks.items())
+        ranks = PackedRanks(RANKS / f"{name}.ranks").whole()
+        by_rank = sorted(ranks.items(), key=itemgetter(1))
+        lines = (b"%s %d\n" % (b64encode(token), rank) for token, rank in by_rank)
         assert hashlib.sha256(b"".join(lines)).hexdigest() == expected_hash
         asked.append(url)
         return ranks
@@ -32,18 +35,53 @@ def test_shipped_encodings_are_tiktokens_own(name: str, monkeypatch: pytest.Monk
     assert definition["mergeable_ranks"] == load_encoding(name)._mergeable_ranks
 
 
-@given(st.sets(st.binary(min_size=1, max_size=255)))
-def test_ranks_come_back_as_they_were_packed(tokens: set[bytes]) -> None:
+FEW_BYTES = st.lists(st.sampled_from([b"a", b"b", b"\0", b"\xff"])).map(b"".join)
+
+
+@given(st.sets(FEW_BYTES.filter(bool) | st.binary(min_size=1, max_size=255)), FEW_BYTES)
+def test_ranks_come_back_as_they_were_packed(tokens: set[bytes], text: bytes) -> None:
     ranks = {token: rank for rank, token in enumerate(tokens)}
     with TemporaryDirectory() as folder:
         file = Path(folder, "some.ranks")
         file.write_bytes(pack_ranks(ranks))
-        assert read_ranks(file) == ranks
+        packed = PackedRanks(file)
+    assert packed.whole() == ranks and list(packed) == sorted(tokens)
+    assert packed.within(text) == {token: rank for token, rank in ranks.items() if token in text}
 
 
-def test_ranks_with_a_gap_cannot_be_packed() -> None:
-    with pytest.raises(ValueError, match="don't count from 0"):
-        pack_ranks({b"a": 0, b"b": 2})
+WORDS = st.sampled_from([
+    " the", "\n\n", "   ", "internationalisation", "'ll", "1234", "💳💳", "日本語", "ÅÅ", "\r\n",
+    "\ud800", "<|endoftext|>", "=====", " réservé", "Здравствуйте",
+])  # fmt: skip
+TEXTS = st.lists(WORDS | st.text(max_size=20), max_size=20).map("".join)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@given(texts=st.lists(TEXTS, max_size=4), expected=st.booleans())
+def test_a_part_of_an_encoding_counts_as_all_of_it(
+    name: str, texts: list[str], expected: bool
+) -> None:
+    part, whole = ShippedEncoding(name), load_encoding(name)
+    if expected:
+        part.expect(texts)
+    assert [*map(part.count, texts)] == [len(whole.encode_ordinary(text)) for text in texts]
+    assert part._whole is None  # or nothing was tested
+
+
+def test_all_of_an_encoding_is_loaded_when_much_is_counted() -> None:
+    encoding = ShippedEncoding("cl100k_base")
+    texts = ["word " * (FEW // 12), "other " * (FEW // 12)]
+    counts = [encoding.count(text) for text in texts]
+    assert encoding._whole is None
+    assert encoding.count("more " * (FEW // 12)) == FEW // 12 + 1
+    assert encoding._whole is not None and [*map(encoding.count, texts)] == counts
+
+
+def test_all_of_an_encoding_is_loaded_when_counting_goes_on() -> None:
+    encoding = ShippedEncoding("cl100k_base")
+    assert [encoding.count(f"text {number}") for number in range(TIMES)] == [3] * TIMES
+    assert encoding._whole is None
+    assert encoding.count("one more") == 2 and encoding._whole is not None
 
 
 @pytest.mark.parametrize("name", SHIPPED)

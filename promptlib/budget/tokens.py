@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from promptlib.budget.models import (
@@ -16,27 +16,10 @@ from promptlib.budget.models import (
     encoding_of,
     shipped_name,
 )
-from promptlib.budget.ranks import read_ranks
+from promptlib.budget.shipped import shipped_encoding
 
 if TYPE_CHECKING:
     import tiktoken
-
-# Word patterns of the encodings, as published with tiktoken (MIT).
-_CL100K = (
-    r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"""
-    r"""|\s++$|\s*[\r\n]|\s+(?!\S)|\s"""
-)
-_UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
-_CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-_O200K = (
-    rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+{_CONTRACTION}"
-    rf"|[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*{_CONTRACTION}"
-    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-_PATTERNS = {"o200k_base": _O200K, "cl100k_base": _CL100K}
-
-RANKS = Path(__file__).resolve().parent.parent / "data" / "tiktoken"
-"""Where the ranks of the shipped encodings are."""
 
 CountChat = Callable[[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]], int]
 """(messages, tools) -> tokens of the whole request."""
@@ -65,12 +48,14 @@ class TokenCounter:
     count_chat: CountChat | None = None
     ends: Callable[[str], Sequence[int]] | None = None
     """Text -> the places, in characters, where its tokens end."""
+    expect: Callable[[Iterable[str]], None] | None = None
+    """Told of the texts that are counted next: together they may take less."""
 
     @classmethod
     def for_encoding(cls, encoding: str) -> TokenCounter:
         """Count by an encoding's name; raises EncodingError for one that isn't shipped."""
         name = shipped_name(encoding)
-        return cls(_tiktoken_count(name), name, ends=_tiktoken_ends(name))
+        return cls._shipped(name)
 
     @classmethod
     @lru_cache
@@ -78,10 +63,20 @@ class TokenCounter:
         """Count for a model; raises EncodingError for one that nothing is known of."""
         encoding = encoding_of(model)
         margin = 0.0 if encoding.kind == "exact" else ESTIMATE_MARGIN
+        return cls._shipped(encoding.name, encoding.kind, margin)
+
+    @classmethod
+    def _shipped(cls, name: str, kind: CountKind = "exact", margin: float = 0.0) -> TokenCounter:
         return cls(
-            _tiktoken_count(encoding.name), encoding.name, encoding.kind, margin,
-            ends=_tiktoken_ends(encoding.name),
+            _tiktoken_count(name), name, kind, margin, ends=_tiktoken_ends(name),
+            expect=shipped_encoding(name).expect,
         )  # fmt: skip
+
+    def load(self) -> None:
+        """Load now all that counting may take."""
+        if self.expect is not None:
+            load_encoding(self.encoding)
+        self.count("")
 
     def count(self, text: str) -> int:
         """Count the tokens of a text; text that looks like a special token is text."""
@@ -98,6 +93,9 @@ class TokenCounter:
             return self._with_margin(self.count_chat(messages, tools))
         count = self.count_text
         roles = [message["role"] for message in messages]
+        if self.expect is not None:
+            contents = (message["content"] for message in messages)
+            self.expect(chain(roles, (text for text in contents if isinstance(text, str))))
         role_tokens = {role: count(role) for role in set(roles)}
         total = PRIMING + sum(PER_MESSAGE + role_tokens[role] for role in roles)
         for message in messages:
@@ -149,17 +147,8 @@ def not_text(content: Any) -> bool:
 
 
 def load_encoding(name: str) -> tiktoken.Encoding:
-    """Load a shipped encoding, once; nothing is fetched, written or cached on disk."""
-    return _load(shipped_name(name))
-
-
-@lru_cache
-def _load(name: str) -> tiktoken.Encoding:
-    import tiktoken
-
-    ranks = read_ranks(RANKS / f"{name}.ranks")
-    pattern = _PATTERNS[name]
-    return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+    """Load all of a shipped encoding, once; nothing is fetched, written or cached on disk."""
+    return shipped_encoding(shipped_name(name)).whole()
 
 
 REMEMBERED, SHORT = 8_192, 1_000
@@ -168,9 +157,7 @@ REMEMBERED, SHORT = 8_192, 1_000
 
 @lru_cache
 def _tiktoken_count(name: str) -> Callable[[str], int]:
-    def count(text: str) -> int:
-        return len(_load(name).encode_ordinary(text))
-
+    count = shipped_encoding(name).count
     # Labels, examples and roles come again in every prompt, and in every try to fit it.
     known = lru_cache(REMEMBERED)(count)
     return lambda text: known(text) if len(text) <= SHORT else count(text)
@@ -178,7 +165,7 @@ def _tiktoken_count(name: str) -> Callable[[str], int]:
 
 def _tiktoken_ends(name: str) -> Callable[[str], Sequence[int]]:
     def ends(text: str) -> list[int]:
-        encoding = _load(name)
+        encoding = load_encoding(name)
         _, starts = encoding.decode_with_offsets(encoding.encode_ordinary(text))
         return [*sorted({*starts} - {0}), len(text)]
 

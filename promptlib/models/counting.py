@@ -85,5 +85,10 @@ def _counter(spec: ModelSpec) -> TokenCounter | str:
             pass
     other = TokenCounter.for_encoding("o200k_base")
     return TokenCounter(
-        other.count_text, other.encoding, "estimate", ESTIMATE_MARGIN, ends=other.ends
+        other.count_text,
+        other.encoding,
+        "estimate",
+        ESTIMATE_MARGIN,
+        ends=other.ends,
+        expect=other.expect,
     )
