@@ -95,6 +95,10 @@ class PromptRenderer:
         if missing := [rank for rank in ranks if rank not in self._fetched]:
             # One question to the database: for what fits at once, or for everything.
             wanted = missing if not self._fetched else range(self.ranked)
-            for rank, example in zip(wanted, self._fetch(wanted), strict=True):
+            found = self._fetch(wanted)
+            if self._fetched and (expect := self.settings.counter.expect):  # each is to be measured
+                contents = (part for example in found for part in (example.input, example.output))
+                expect(part for part in contents if isinstance(part, str))
+            for rank, example in zip(wanted, found, strict=True):
                 self._fetched[rank] = example, self.template.example(example)
         return [self._fetched[rank] for rank in ranks]

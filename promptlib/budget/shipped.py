@@ -8,7 +8,7 @@ stand in it. tiktoken, given just those, counts as with all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +66,12 @@ class ShippedEncoding:
         """Count the tokens of a text; text that looks like a special token is text."""
         return len(self._knowing([text]).encode_ordinary(text))
 
+    def ends(self, text: str) -> list[int]:
+        """Say where the tokens of a text end, in characters."""
+        encoding = self._knowing([text])
+        _, starts = encoding.decode_with_offsets(encoding.encode_ordinary(text))
+        return [*sorted({*starts} - {0}), len(text)]
+
     def expect(self, texts: Iterable[str]) -> None:
         """Load at once what counting these takes, rather than for one after the other."""
         if self._whole is None:
@@ -86,10 +92,15 @@ class ShippedEncoding:
         if part.encoding is None or len(known) > len(part.texts):
             if part.times == TIMES or sum(map(len, known)) > FEW:
                 return self.whole()
-            ranks = {**part.ranks, **self._packed.within(_utf8(known - part.texts))}
-            part = self._part = _Part(known, ranks, self._made(self._bytes | ranks), part.times + 1)
+            part = self._part = self._more(part, known)
         assert part.encoding is not None
         return part.encoding
+
+    def _more(self, part: _Part, texts: frozenset[str]) -> _Part:
+        ranks = {**part.ranks, **self._packed.within(_utf8(texts - part.texts))}
+        if part.encoding is not None and len(ranks) == len(part.ranks):
+            return replace(part, texts=texts)
+        return _Part(texts, ranks, self._made(self._bytes | ranks), part.times + 1)
 
     @cached_property
     def _packed(self) -> PackedRanks:

@@ -68,7 +68,7 @@ class TokenCounter:
     @classmethod
     def _shipped(cls, name: str, kind: CountKind = "exact", margin: float = 0.0) -> TokenCounter:
         return cls(
-            _tiktoken_count(name), name, kind, margin, ends=_tiktoken_ends(name),
+            _remembering(name), name, kind, margin, ends=shipped_encoding(name).ends,
             expect=shipped_encoding(name).expect,
         )  # fmt: skip
 
@@ -156,20 +156,11 @@ REMEMBERED, SHORT = 8_192, 1_000
 
 
 @lru_cache
-def _tiktoken_count(name: str) -> Callable[[str], int]:
+def _remembering(name: str) -> Callable[[str], int]:
     count = shipped_encoding(name).count
     # Labels, examples and roles come again in every prompt, and in every try to fit it.
     known = lru_cache(REMEMBERED)(count)
     return lambda text: known(text) if len(text) <= SHORT else count(text)
-
-
-def _tiktoken_ends(name: str) -> Callable[[str], Sequence[int]]:
-    def ends(text: str) -> list[int]:
-        encoding = load_encoding(name)
-        _, starts = encoding.decode_with_offsets(encoding.encode_ordinary(text))
-        return [*sorted({*starts} - {0}), len(text)]
-
-    return ends
 
 
 def _compact(value: Any) -> str:
