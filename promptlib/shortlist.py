@@ -41,9 +41,10 @@ def make_shortlist(
     def fetch(keys: Sequence[int]) -> list[Example]:
         return store.by_keys(keys, connection)
 
-    found = Candidates.none()
     left_out: LeftOut = ()
-    if query is not None:
+    if query is None:
+        found = Candidates.none()
+    else:
         allowed = index.allowed(state, connection, settings.where) if settings.where else None
         if allowed is not None and not (state.alive & allowed).any():
             notes.append(f"no row of {store.name} meets the conditions")
@@ -102,17 +103,20 @@ def find_usable(
         own = _own(found, query, settings)
         if hides is not None:
             own = own | hides(found)
-        left_out = {
+        marked = {
             DropReason.EQUALS_QUERY: own,
             DropReason.DUPLICATE: repeats(found, fetch) & ~own,
         }
         if static:
-            left_out[DropReason.STATIC] = np.isin(found.ids, static) & ~own
-        usable = ~np.logical_or.reduce([*left_out.values()])
-        if usable.sum() >= wanted or len(found) < depth:
+            marked[DropReason.STATIC] = np.isin(found.ids, static) & ~own
+        left_out = {why: rows for why, rows in marked.items() if rows.any()}
+        usable = np.ones(len(found), bool)
+        for rows in left_out.values():
+            usable &= ~rows
+        if np.count_nonzero(usable) >= wanted or len(found) < depth:
             break
         depth *= 4
-    kept = found if usable.all() else found.at(usable)
+    kept = found.at(usable) if left_out else found
     kept = kept.at(_best(kept, SAMPLE if settings.strategy == "diverse" else wanted))
     if settings.explain and settings.strategy in NO_WORDS:
         known = state.known_terms(terms_of(query.text))
@@ -159,8 +163,4 @@ def _best(found: Candidates, wanted: int) -> Mask | slice:
 
 
 def _parts(found: Candidates, left_out: dict[DropReason, Mask], most: int) -> LeftOut:
-    return [
-        (why, found.at(np.flatnonzero(marked)[:most]))
-        for why, marked in left_out.items()
-        if marked.any()
-    ]
+    return [(why, found.at(np.flatnonzero(rows)[:most])) for why, rows in left_out.items()]
