@@ -196,7 +196,7 @@ def test_damaged_files_are_never_believed(
         shutil.rmtree(folder)
     opened = ExampleIndex(store, folder=folder)
     assert answers(opened) == fresh(store)
-    assert ("built again" in caplog.text) == (damage != "all")
+    assert caplog.text.count("built again") == (damage != "all")  # said once
     assert answers(ExampleIndex(store, folder=folder)) == fresh(store)
 
 

@@ -19,7 +19,7 @@ from promptlib.example import retrieval_text
 from promptlib.filtering import Where
 from promptlib.forking import ForkAware, abandon
 from promptlib.index.base import Base, Origin, make_base
-from promptlib.index.base_files import building, open_base, save_base
+from promptlib.index.base_files import building, current_generation, open_base, save_base
 from promptlib.index.candidates import Candidates
 from promptlib.index.delta import caught_up, no_rows
 from promptlib.index.masks import Masks
@@ -66,6 +66,7 @@ class ExampleIndex(ForkAware):
         self.recall = recall
         self._looked = self._took = 0.0
         self._state: State | None = None
+        self._useless: Path | None = None
         self._masks = Masks(store)
         self._settings: tuple[Origin, StoreSettings] | None = None
         self._renew()
@@ -190,8 +191,11 @@ class ExampleIndex(ForkAware):
         return caught_up(state, origin, read.keys, read.rows, read.pending)
 
     def _opened(self, origin: Origin) -> State | None:
-        frozen = not self._keeps
-        base = open_base(self.folder, origin.fingerprint, frozen=frozen) if self.folder else None
+        here = current_generation(self.folder) if self.folder else None
+        if self.folder is None or here is None or here == self._useless:
+            return None
+        base = open_base(self.folder, origin.fingerprint, frozen=not self._keeps)
+        self._useless = here if base is None else None  # that is said once
         return None if base is None else self._only(base)
 
     def _built(self, connection: Connection, store: int, origin: Origin) -> State:
