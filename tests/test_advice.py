@@ -90,6 +90,14 @@ def test_a_missing_measurement_never_raises_confidence(
     assert LEVELS.index(confidence(left)) <= LEVELS.index(confidence(everything))
 
 
+def test_a_guess_takes_the_place_of_no_measurement() -> None:
+    guessed = {
+        name: Fact(0.9, "assumed") for name in ("accuracy", "probe_accuracy", "trained_accuracy")
+    }
+    facts = derive({**guessed, "probe_over_vote": Fact(0.1, "stand-in")})
+    assert facts["headroom"].source == facts["probe_gap"].source == "stand-in"
+
+
 @given(
     st.integers(2, 12), st.lists(st.tuples(st.integers(0, 11), st.integers(0, 2)), max_size=12),
     st.integers(0, 99),

@@ -51,21 +51,21 @@ def with_break_even(facts: Facts) -> dict[str, Fact]:
 
 
 def _accuracy(found: dict[str, Fact]) -> None:
-    shown = found.get("accuracy") or found.get("vote_accuracy")
+    known = found.get
+    shown = _surest(known("accuracy"), known("vote_accuracy"))
     if shown is not None:
         found["shown_accuracy"] = shown
         if "target" in found:
             found["shortfall"] = difference(found["target"], shown)
     # A pilot's outcomes say more than stand-ins do; stand-ins are compared with each other only.
-    if "trained_accuracy" in found and "accuracy" in found:
-        found["headroom"] = difference(found["trained_accuracy"], found["accuracy"])
-    elif "probe_over_vote" in found:
-        found["headroom"] = found["probe_over_vote"]
-    if "zero_shot" in found and "accuracy" in found:
-        found["few_shot_gain"] = difference(found["accuracy"], found["zero_shot"])
-        found["zero_shot_gain"] = difference(found["zero_shot"], found["accuracy"])
-    elif "vote_over_majority" in found:
-        found["few_shot_gain"] = found["vote_over_majority"]
+    over_shown = _difference(found, "trained_accuracy", "accuracy")
+    if headroom := _surest(over_shown, known("probe_over_vote")):
+        found["headroom"] = headroom
+    over_none = _difference(found, "accuracy", "zero_shot")
+    if gain := _surest(over_none, known("vote_over_majority")):
+        found["few_shot_gain"] = gain
+    if none_over_shown := _difference(found, "zero_shot", "accuracy"):
+        found["zero_shot_gain"] = none_over_shown
     spread = [found[n] for n in ("zero_shot", "shown_accuracy", "probe_accuracy") if n in found]
     if len(spread) > 1 and "complexity" in found:
         values = [fact.value for fact in spread]
@@ -74,13 +74,20 @@ def _accuracy(found: dict[str, Fact]) -> None:
             found["complexity"], note=f"{found['complexity'].note}; {note}"
         )
     if "probe_accuracy" in found:
-        if "target" in found:
-            found["probe_gap"] = difference(found["probe_accuracy"], found["target"])
-        elif "accuracy" in found:
-            gap = difference(found["probe_accuracy"], found["accuracy"])
-            found["probe_gap"] = _shifted(gap, NO_WORSE)
-        elif "probe_over_vote" in found:
-            found["probe_gap"] = _shifted(found["probe_over_vote"], NO_WORSE)
+        over = _difference(found, "probe_accuracy", "accuracy"), known("probe_over_vote")
+        no_worse = (_shifted(fact, NO_WORSE) for fact in over if fact is not None)
+        if gap := _surest(_difference(found, "probe_accuracy", "target"), *no_worse):
+            found["probe_gap"] = gap
+
+
+def _difference(found: Facts, one: str, other: str) -> Fact | None:
+    return difference(found[one], found[other]) if {one, other} <= {*found} else None
+
+
+def _surest(*facts: Fact | None) -> Fact | None:
+    """Choose the fact that is trusted most, of equals the first: a guess replaces nothing."""
+    known = [fact for fact in facts if fact is not None]
+    return max(known, key=lambda fact: TRUST[fact.source], default=None)
 
 
 def _money(found: dict[str, Fact]) -> None:
