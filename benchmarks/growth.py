@@ -20,7 +20,7 @@ from common import CHECKOUT, RESULTS, save
 from compare import PEERS, model
 from million import SMALLER, draw, largest
 
-LONGEST, SLOWEST = 900, 1_000.0
+LONGEST, SLOWEST = 400, 1_000.0
 SCRIPT = CHECKOUT / "benchmarks" / "peers" / "grow.py"
 TOOLS = ("LangChain", "LlamaIndex", "DSPy", "Chroma")
 
