@@ -46,6 +46,11 @@ def test_words(text: str, words: list[str]) -> None:
     assert words_of(text) == words
 
 
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_text_is_cut_as_all_text_is(text: str) -> None:
+    assert [*words_of(text), "é"] == words_of(f"{text} é")
+
+
 @given(texts.filter(any), st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=5))
 def test_scores_are_those_of_the_reference(rows: list[str], query: list[str]) -> None:
     with warnings.catch_warnings():

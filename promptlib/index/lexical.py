@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import unicodedata
 from array import array
 from collections import Counter
@@ -28,13 +29,15 @@ _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanm
 _WORDS = regex.compile(
     rf"(?P<unspaced>[{_UNSPACED}][{_UNSPACED}\p{{M}}]*)|(?:(?![{_UNSPACED}])[\p{{L}}\p{{M}}\p{{N}}_])+"
 )
+_ASCII_WORDS = re.compile("[a-z0-9_]+")  # the same of plain text, in a tenth of the time
 
 
 def words_of(text: str) -> list[str]:
     """Cut a text into words, in lower case; no word is left out for being common."""
+    if text.isascii():
+        return _ASCII_WORDS.findall(text.lower())
     words: list[str] = []
-    normal = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    for match in _WORDS.finditer(normal.casefold()):
+    for match in _WORDS.finditer(unicodedata.normalize("NFKC", text).casefold()):
         word = match[0]
         if match["unspaced"] is None or len(word) < 3:
             words.append(word)
