@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from promptlib.budget.huggingface import TOKENIZER
 from promptlib.budget.models import ESTIMATE_MARGIN, context_window
@@ -84,11 +85,4 @@ def _counter(spec: ModelSpec) -> TokenCounter | str:
         except EncodingError:
             pass
     other = TokenCounter.for_encoding("o200k_base")
-    return TokenCounter(
-        other.count_text,
-        other.encoding,
-        "estimate",
-        ESTIMATE_MARGIN,
-        ends=other.ends,
-        expect=other.expect,
-    )
+    return replace(other, kind="estimate", margin=ESTIMATE_MARGIN)
