@@ -238,9 +238,8 @@ class Project(ProjectTemplates):
         name = requests[0].store if requests else None
         if name is None:
             return [request.prompt(None) for request in requests]
-        embedder = self.embedder if requests[0].searches else None
-        if isinstance(embedder, LazyEmbedder):
-            embedder.start()
+        if requests[0].searches and isinstance(self.embedder, LazyEmbedder):
+            self.embedder.start()  # beside the index
         index = self.index(name)
         with self.database.read() as connection:
             state = index.refresh(connection)
