@@ -22,7 +22,7 @@ from promptlib.embedding.cache import compiled
 from promptlib.embedding.compile import compile_model
 from promptlib.embedding.embedder import Embedder, HashingEmbedder, embed_and_cover
 from promptlib.embedding.loading import LazyEmbedder, load_embedder
-from promptlib.embedding.onnx import OnnxEmbedder
+from promptlib.embedding.onnx import FEW, PADDING, OnnxEmbedder, _batches
 from promptlib.embedding.reference import TorchEmbedder
 from promptlib.embedding.source import DEFAULT_MODEL, ModelSource, find_model
 from promptlib.embedding.threads import measure_threads, threads_for
@@ -451,3 +451,15 @@ def test_texts_by_many_threads_are_those_by_one(onnx: OnnxEmbedder) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = np.concatenate(list(pool.map(lambda text: onnx.embed([text]), texts)))
     assert np.abs(found - np.concatenate([onnx.embed([text]) for text in texts])).max() < 1e-5
+
+
+@given(st.lists(st.integers(2, 256), max_size=400), st.integers(0, 2_000))
+def test_batches_hold_every_text_once_and_little_padding(lengths: list[int], most: int) -> None:
+    found = [part.tolist() for part in _batches(np.array(lengths, np.int64), most)]
+    assert sorted(at for part in found for at in part) == [*range(len(lengths))]
+    for part in found:
+        sizes = np.array([lengths[at] for at in part])
+        padded = sizes * np.arange(1, len(part) + 1)
+        assert padded[-1] <= most or len(part) == 1
+        good = (padded > FEW) & (sizes.cumsum() >= (1 - PADDING) * padded)
+        assert good[-1] or not good.any()  # fewer texts would have been a better batch

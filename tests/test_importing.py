@@ -268,7 +268,7 @@ def test_an_import_that_was_killed_goes_on_without_embedding_twice(
 
     embedder = Dies(8)
     embedder.texts = []
-    file = save([{"input": f"text {n}", "output": str(n % 3)} for n in range(6000)])
+    file = save([{"input": f"text {n} " + 20 * "word ", "output": "x"} for n in range(6000)])
     store = ExampleStore(database, "s", embedder)
     with pytest.raises(KeyboardInterrupt):
         store.import_file(file)

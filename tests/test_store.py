@@ -27,6 +27,7 @@ from promptlib.store.migrations import NEWEST, migrate
 from promptlib.store.settings import StoreSettings
 from promptlib.store.store import ExampleStore
 from promptlib.store.tables import changes, schema_version, vectors
+from promptlib.store.vectors import BATCH, _parts
 from tests.conftest import DATA, ROWS, write_rows
 from tests.test_example import examples
 
@@ -327,3 +328,14 @@ def test_embedding_what_waits_holds_no_reader_open(tmp_path: Path, store: Exampl
     with closing(sqlite3.connect(copy.path)) as raw:
         assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     again.close()
+
+
+@given(st.lists(st.integers(0, 3 * BATCH), max_size=30))
+def test_texts_are_embedded_in_parts_of_bounded_length(lengths: list[int]) -> None:
+    names = [str(at) for at in range(len(lengths))]
+    parts = [[int(name) for name in part] for part in _parts(names, lengths)]
+    assert [at for part in parts for at in part] == [*range(len(lengths))] and all(parts)
+    sizes = [sum(lengths[at] for at in part) for part in parts]
+    assert all(size <= BATCH or len(part) == 1 for size, part in zip(sizes, parts, strict=True))
+    firsts = [lengths[part[0]] for part in parts[1:]]
+    assert all(size + first > BATCH for size, first in zip(sizes, firsts, strict=False))

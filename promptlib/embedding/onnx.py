@@ -26,6 +26,10 @@ MANY = 64
 
 BATCH = 1_024
 """Tokens, padding among them, that go through the model together: more don't stay in the caches."""
+FEW = 256
+"""Tokens in a batch that is worth its call."""
+PADDING = 0.03
+"""The share of padding that a batch of more than FEW tokens may have: it costs as much as text."""
 
 
 class OnnxEmbedder(ForkAware):
@@ -157,6 +161,10 @@ def _batches(lengths: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64
         part = by_length[start : start + max(1, most)]
         padded = lengths[part] * np.arange(1, len(part) + 1)
         size = max(1, int(np.searchsorted(padded, most, side="right")))
+        close = lengths[part[:size]].cumsum() >= (1 - PADDING) * padded[:size]
+        closest = int(np.flatnonzero(close)[-1]) + 1
+        if padded[closest - 1] > FEW:
+            size = closest
         yield part[:size]
         start += size
 

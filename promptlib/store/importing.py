@@ -145,16 +145,10 @@ class _Import:
 
     def embed(self, before: StoreState, progress: Progress | None) -> None:
         """Store the vectors of all rows that will be found, a part at a time."""
-        done, total = 0, len(self.file)
-        for part in batched(self.file, PAGE):
-            step = _in_rows(progress, done, len(part), total)
-            self.report.coverage += self.store.embed(part, self.settings.embed, step)
-            done += len(part)
-        if progress is not None and self.report.coverage.texts:
-            progress(total, total)
-        if before.settings.embed != self.settings.embed:  # rows that are there read anew
-            for page in self.store.approved():
-                self.store.embed(page, self.settings.embed)
+        recipe = self.settings.embed
+        self.report.coverage = self.store.embed(self.file, recipe, progress, len(self.file))
+        if before.settings.embed != recipe:  # rows that are there read anew
+            self.store.embed_missing(recipe=recipe)
 
     def merge_into(
         self, connection: Connection, state: StoreState, writer: RevisionWriter | None
@@ -246,16 +240,6 @@ def _check_label(label: str, file: ExamplesFile) -> None:
         raise ConfigError(
             f"{file.source.name} has no field {label!r} for labels; {did_you_mean(label, known)}"
         )
-
-
-def _in_rows(progress: Progress | None, before: int, rows: int, total: int) -> Progress | None:
-    """Report texts embedded as rows of the file: a text that several share is embedded once.
-
-    The last row is left to who knows that all is done.
-    """
-    if progress is None:
-        return None
-    return lambda done, texts: progress(min(before + rows * done // texts, total - 1), total)
 
 
 def _rows_of(connection: Connection, state: StoreState) -> Iterator[StoredRow]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Unpack
 
@@ -14,7 +15,7 @@ from promptlib.embedding.embedder import Coverage, Embedder, Progress
 from promptlib.errors import StoreError
 from promptlib.example import Example, Recipe, retrieval_text
 from promptlib.store.author import author
-from promptlib.store.database import Database
+from promptlib.store.database import Database, batched
 from promptlib.store.planning import Edit, Plan, Planned, plan_edits
 from promptlib.store.reader import StoreReader
 from promptlib.store.reports import StoreState
@@ -22,7 +23,7 @@ from promptlib.store.rows import RevisionWriter, now, row_of, rows_by_id
 from promptlib.store.settings import StoreSettings, check_name
 from promptlib.store.tables import revisions, stores
 from promptlib.store.undoing import newest_undoable, plan_undo
-from promptlib.store.vectors import embed_missing
+from promptlib.store.vectors import ROWS, embed_missing
 from promptlib.text import text_hash
 
 if TYPE_CHECKING:
@@ -165,22 +166,35 @@ class ExampleStore(StoreReader):
         new: Iterable[Example],
         recipe: Recipe | None = None,
         progress: Progress | None = None,
+        total: int = 0,
     ) -> Coverage:
-        """Store the vectors that retrieval needs of these examples; returns what was embedded."""
-        recipe = recipe if recipe is not None else self.settings.embed
-        texts = (retrieval_text(e.input, recipe) for e in new if e.status == "approved")
-        by_hash = {text_hash(text): text for text in texts}
-        if not by_hash:
-            return Coverage()
-        return embed_missing(self.database, self.embedder, by_hash, progress)
+        """Store the vectors that retrieval needs of these examples; returns what was embedded.
 
-    def embed_missing(self, progress: Progress | None = None) -> int:
+        It goes a part at a time, and holds texts alone. Progress is told in examples, of `total`.
+        """
+        recipe = recipe if recipe is not None else self.settings.embed
+        texts = (retrieval_text(e.input, recipe) if e.status == "approved" else None for e in new)
+        coverage, done = Coverage(), 0
+        for part in batched(texts, ROWS):
+            by_hash = {text_hash(text): text for text in part if text is not None}
+            step = _in_rows(progress, done, len(part), total)
+            coverage += embed_missing(self.database, self.embedder, by_hash, step)
+            done += len(part)
+        if progress is not None and coverage.texts:
+            progress(total, total)
+        return coverage
+
+    def embed_missing(self, progress: Progress | None = None, recipe: Recipe | None = None) -> int:
         """Embed the rows that have no vector for this store's embedder; returns how many texts."""
-        made = done = 0
-        recipe, total = self.settings.embed, self.stats().volume.rows
-        for page in self.approved():
-            made += self.embed(page, recipe).texts
-            done += len(page)
-            if progress is not None:
-                progress(min(done, total), total)
-        return made
+        rows = chain.from_iterable(self.approved())
+        return self.embed(rows, recipe, progress, self.stats().volume.rows).texts
+
+
+def _in_rows(progress: Progress | None, before: int, rows: int, total: int) -> Progress | None:
+    """Report texts embedded as rows: a text that several share is embedded once.
+
+    The last row is left to who knows that all is done.
+    """
+    if progress is None:
+        return None
+    return lambda done, texts: progress(min(before + rows * done // texts, total - 1), total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,10 @@ from promptlib.store.tables import embedders, vectors
 Halves = NDArray[np.float16]
 """Unit vectors as they are stored."""
 
-BATCH = 512
-"""Texts embedded and committed at a time: how long the lock is held."""
+ROWS = 8_000
+"""Rows whose texts are sorted by length together: so many that batches hold little padding."""
+BATCH = 65_536
+"""Characters of texts embedded and committed at a time: a second's work or two."""
 
 
 def embed_missing(
@@ -33,9 +35,10 @@ def embed_missing(
     Each batch is committed by itself: content-keyed vectors are invisible until a row uses them,
     so an interrupted run loses the few that are under way and goes on from there.
     """
+    if not texts:
+        return Coverage()
     with database.read() as connection:
         known = stored_hashes(connection, embedder.fingerprint, texts)
-    # By length, so that batches hold little padding.
     missing = sorted((h for h in texts if h not in known), key=lambda h: (len(texts[h]), h))
     coverage, done = Coverage(), 0
 
@@ -43,7 +46,8 @@ def embed_missing(
         return part, *embed_and_cover(embedder, [texts[h] for h in part])
 
     # Of two threads, one cuts texts into tokens while the model works for the other.
-    for part, made, read in worked_ahead(embed, batched(missing, BATCH), threads=2):
+    parts = _parts(missing, [len(texts[h]) for h in missing])
+    for part, made, read in worked_ahead(embed, parts, threads=2):
         with database.write() as connection:
             put_vectors(connection, embedder, part, made)
         coverage += read
@@ -51,6 +55,18 @@ def embed_missing(
         if progress is not None:
             progress(done, len(missing))
     return coverage
+
+
+def _parts(hashes: list[str], lengths: list[int]) -> Iterator[list[str]]:
+    """Cut what is to be embedded into parts of BATCH characters, or one text that is longer."""
+    start = size = 0
+    for at, length in enumerate(lengths):
+        if at > start and size + length > BATCH:
+            yield hashes[start:at]
+            start, size = at, 0
+        size += length
+    if hashes:
+        yield hashes[start:]
 
 
 def embedder_key(connection: Connection, fingerprint: str) -> int | None:
