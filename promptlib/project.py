@@ -243,18 +243,19 @@ class Project(ProjectTemplates):
         index = self.index(name)
         with self.database.read() as connection:
             state = index.refresh(connection)
-            queries: Iterable[Query | None] = [None] * len(requests)
-            if requests[0].searches:
-                recipe = index.settings(state, connection).embed
-                texts = []
-                for number, request in enumerate(requests, start=1):
-                    with _numbered(number if len(requests) > 1 else 0):
-                        texts.append(request.query_text(recipe))
-                queries = map(Query, texts, embedded_ahead(index.embedder, texts))
-            return [
-                self._shown(request, index, state, query, connection)
-                for request, query in zip(requests, queries, strict=True)
-            ]
+            if not requests[0].searches:
+                return [self._shown(each, index, state, None, connection) for each in requests]
+            recipe = index.settings(state, connection).embed
+            texts = []
+            for number, request in enumerate(requests, start=1):
+                with _numbered(number if len(requests) > 1 else 0):
+                    texts.append(request.query_text(recipe))
+            made = {}
+            for at, vector in embedded_ahead(index.embedder, texts):
+                query = Query(texts[at], vector)
+                with _numbered(at + 1 if len(requests) > 1 else 0):
+                    made[at] = self._shown(requests[at], index, state, query, connection)
+            return [made[at] for at in range(len(made))]
 
     def _shown(
         self, request: Request, index: ExampleIndex, state: State, query: Query | None,

@@ -25,7 +25,7 @@ from promptlib.embedding.loading import LazyEmbedder, load_embedder
 from promptlib.embedding.onnx import FEW, PADDING, OnnxEmbedder, _batches
 from promptlib.embedding.reference import TorchEmbedder
 from promptlib.embedding.source import DEFAULT_MODEL, ModelSource, find_model
-from promptlib.embedding.threads import measure_threads, threads_for
+from promptlib.embedding.threads import lanes_here, measure_threads, threads_for
 from promptlib.embedding.turns import Turns
 from promptlib.errors import EmbedderError, ModelNotFoundError
 from tests.conftest import CHECKOUT
@@ -266,11 +266,13 @@ def test_once_compiled_pytorch_is_never_imported(onnx: OnnxEmbedder) -> None:
 
 
 def test_a_forked_child_embeds_too(onnx: OnnxEmbedder) -> None:
-    expected = onnx.embed(["hello"])
+    texts = ["hello", *(f"where is card number {n}" for n in range(150))]
+    alone, many = onnx.embed(texts[:1]), onnx.embed(texts)
     child = os.fork()
     if child == 0:
         try:
-            os._exit(0 if np.allclose(onnx.embed(["hello"]), expected) else 1)
+            same = np.allclose(onnx.embed(texts[:1]), alone)
+            os._exit(0 if same and np.allclose(onnx.embed(texts), many) else 1)
         finally:
             os._exit(2)
     assert os.waitpid(child, 0)[1] == 0
@@ -395,10 +397,25 @@ def test_threads_are_those_that_are_told_or_were_measured(
     assert threads_for(facts) == facts["threads"]
     assert threads_for(facts | {"cores": 1_000}) == threads_for({}) == min(os.cpu_count() or 1, 4)
     monkeypatch.setenv("PROMPTLIB_THREADS", "3")
-    assert threads_for(facts) == 3
+    assert threads_for(facts) == lanes_here() == 3
     monkeypatch.setenv("PROMPTLIB_THREADS", "many")
     with pytest.raises(EmbedderError, match="a whole number from 1, not 'many'"):
         threads_for(facts)
+    with pytest.raises(EmbedderError, match="not 'many'"):
+        lanes_here()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_batches_side_by_side_give_each_text_its_own_vector(
+    onnx: OnnxEmbedder, threads: int
+) -> None:
+    texts = [f"{'my card ' * (n % 40)}and pin {n}" for n in range(300)]
+    embedder = OnnxEmbedder(onnx.folder, threads=threads)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(embedder.embed, [texts] * 3))
+    alone = np.concatenate([onnx.embed([text]) for text in texts])
+    assert all(np.abs(each - alone).max() < 1e-5 for each in found)
+    assert embedder.embed([]).shape == (0, 384)
 
 
 def test_the_fastest_number_of_threads_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 import promptlib
 from promptlib.embedding.embedder import HashingEmbedder
-from promptlib.errors import InputsError
+from promptlib.errors import BudgetError, InputsError
 from promptlib.example import Example
 from promptlib.project import Project
 from tests.conftest import CHECKOUT, DATA
@@ -55,6 +55,8 @@ def test_many_are_built_as_one_by_one(project: Project) -> None:
     assert project.build_many(ROUTE, []) == []
     with pytest.raises(InputsError, match="input 'query' is empty"):
         project.build_many(ROUTE, ["fine", " "])
+    with pytest.raises(BudgetError, match=r"^query 2: the prompt has [\d,]+ tokens"):
+        project.build_many(ROUTE, ["fine", "long " * 900, "fine again"], budget=500)
 
 
 def test_many_are_embedded_in_batches(real_project: Project) -> None:

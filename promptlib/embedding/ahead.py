@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import islice
 from typing import TypeVar
 
 from promptlib.embedding.embedder import Embedder, Vectors
 
-PART = 64
+PART = 48
 """Queries that are embedded at a time."""
 
 T = TypeVar("T")
@@ -31,10 +30,17 @@ def worked_ahead(work: Callable[[T], R], items: Iterable[T], threads: int = 1) -
         pool.shutdown(cancel_futures=True)
 
 
-def embedded_ahead(embedder: Embedder, texts: Sequence[str]) -> Iterator[Vectors]:
-    """Give the vector of each query, (dim,); the next part is being made while one is used."""
-    embed = partial(embedder.embed, kind="query")
-    parts = [texts[start : start + PART] for start in range(0, len(texts), PART)]
-    made = map(embed, parts) if len(parts) < 2 else worked_ahead(embed, parts)
-    for vectors in made:
-        yield from vectors
+def embedded_ahead(embedder: Embedder, texts: Sequence[str]) -> Iterator[tuple[int, Vectors]]:
+    """Give the place of each query and its vector (dim,), the longest first.
+
+    Queries of like length are embedded together, the next part while one is used.
+    """
+    order = sorted(range(len(texts)), key=lambda at: -len(texts[at]))
+    parts = [order[start : start + PART] for start in range(0, len(order), PART)]
+
+    def embed(part: Sequence[int]) -> Vectors:
+        return embedder.embed([texts[at] for at in part], kind="query")
+
+    made = map(embed, parts) if len(parts) < 2 else worked_ahead(embed, parts, threads=2)
+    for part, vectors in zip(parts, made, strict=True):
+        yield from zip(part, vectors, strict=True)

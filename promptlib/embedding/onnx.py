@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptlib.embedding.embedder import Coverage, Kind, Vectors
-from promptlib.embedding.threads import threads_for, usual_threads
+from promptlib.embedding.lanes import Lanes
+from promptlib.embedding.threads import lanes_here, threads_for, usual_threads
 from promptlib.embedding.turns import Turns
 from promptlib.errors import EmbedderError
 from promptlib.forking import ForkAware, abandon
 
-ANY_TIME = nullcontext()
-
 MANY = 64
 """Texts from which on it pays to wake the tokenizer's threads."""
 
-BATCH = 1_024
+BATCH = 512
 """Tokens, padding among them, that go through the model together: more don't stay in the caches."""
 FEW = 256
 """Tokens in a batch that is worth its call."""
@@ -43,6 +41,7 @@ class OnnxEmbedder(ForkAware):
         facts = json.loads((folder / "embedder.json").read_text(encoding="utf-8"))
         self.folder = folder
         self._threads = threads_for(facts) if threads is None else threads
+        self._lanes = Lanes(self._session_of_one, threads or lanes_here())
         self.fingerprint: str = facts["fingerprint"]
         self.dim: int = facts["dim"]
         # int8 scales by what is in a batch: one text at a time, a vector depends on its text alone.
@@ -66,12 +65,12 @@ class OnnxEmbedder(ForkAware):
         encoded = self._encoded(texts, kind)
         if len(encoded) == 1:
             return self._turns.take(encoded[0])[None]
-        return self._run(encoded, self._turns.lock)
+        return self._run_many(encoded)
 
     def embed_and_cover(self, texts: Sequence[str]) -> tuple[Vectors, Coverage]:
         """Embed documents, and say how much of them was read."""
         encoded = self._encoded(texts, "document")
-        return self._run(encoded, self._turns.lock), self._covered(encoded)
+        return self._run_many(encoded), self._covered(encoded)
 
     def coverage(self, texts: Sequence[str]) -> Coverage:
         """Say how much of some texts the model reads, and which share of the tokens it knows."""
@@ -95,27 +94,44 @@ class OnnxEmbedder(ForkAware):
             unknown=sum(part.ids.count(self._unknown) for part in parts),
         )
 
-    def _run(self, encoded: Sequence[Any], turn: AbstractContextManager[Any] = ANY_TIME) -> Vectors:
-        """Run the model on texts that were cut into tokens; each batch waits for its turn."""
+    def _run(self, encoded: Sequence[Any]) -> Vectors:
+        """Run the model on texts that were cut into tokens, all cores on one batch."""
         _, session = self._load()
-        lengths = np.fromiter((len(e.ids) for e in encoded), dtype=np.int64, count=len(encoded))
         vectors = np.empty((len(encoded), self.dim), dtype=np.float32)
-        for part in _batches(lengths, self.batch):
-            feed = self._feed([encoded[i] for i in part], int(lengths[part].max()))
-            with turn:
-                vectors[part] = session.run(None, feed)[0]
+        for part in _batches(_lengths(encoded), self.batch):
+            vectors[part] = session.run(None, self._feed(encoded, part))[0]
+        return vectors
+
+    def _run_many(self, encoded: Sequence[Any]) -> Vectors:
+        """Run the model on batches side by side, each on one core."""
+        lengths = _lengths(encoded)
+        share = int(lengths.sum()) // self._lanes.count
+        parts = [*_batches(lengths, min(self.batch, max(FEW, share)))]
+        if len(parts) < 2:
+            with self._turns.lock:
+                return self._run(encoded)
+        vectors = np.empty((len(encoded), self.dim), dtype=np.float32)
+
+        def work(session: Any, part: NDArray[np.int64]) -> None:
+            vectors[part] = session.run(None, self._feed(encoded, part))[0]
+
+        for _ in self._lanes.map(work, parts):
+            pass
         return vectors
 
     def warm(self) -> None:
         """Load the model now rather than at the first text."""
         self._load()
 
-    def _feed(self, encoded: list[Any], width: int) -> dict[str, np.ndarray[Any, Any]]:
-        ids = np.zeros((len(encoded), width), dtype=np.int64)
+    def _feed(
+        self, encoded: Sequence[Any], part: NDArray[np.int64]
+    ) -> dict[str, NDArray[np.int64]]:
+        tokens = [encoded[at].ids for at in part.tolist()]
+        ids = np.zeros((len(tokens), max(map(len, tokens))), dtype=np.int64)
         mask = np.zeros_like(ids)
-        for row, encoding in enumerate(encoded):
-            ids[row, : len(encoding.ids)] = encoding.ids
-            mask[row, : len(encoding.ids)] = 1
+        for row, each in enumerate(tokens):
+            ids[row, : len(each)] = each
+            mask[row, : len(each)] = 1
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         return {name: feed[name] for name in self._inputs}
 
@@ -123,19 +139,22 @@ class OnnxEmbedder(ForkAware):
         if self._loaded is None:
             with self._lock:
                 if self._loaded is None:
-                    session = self._session()  # other threads go on meanwhile
+                    session = self._session(self._threads)  # other threads go on meanwhile
                     self._loaded = self._tokenizer(), session
         return self._loaded
 
-    def _session(self) -> Any:
+    def _session(self, threads: int) -> Any:
         try:
-            return open_session(self.folder / "model.onnx", threads=self._threads)
+            return open_session(self.folder / "model.onnx", threads=threads)
         except Exception as error:  # of ONNX Runtime, whose own have no class in common
             reason = str(error).splitlines()[0]
             raise EmbedderError(
                 f"the compiled model in {self.folder} can't be read ({reason}); "
                 "delete that folder, and it is compiled anew"
             ) from error
+
+    def _session_of_one(self) -> Any:
+        return self._load()[1] if self._threads == 1 else self._session(1)
 
     @cached_property
     def _unknown(self) -> int | None:
@@ -151,6 +170,10 @@ class OnnxEmbedder(ForkAware):
         tokenizer.no_padding()
         tokenizer.enable_truncation(self.max_tokens)
         return tokenizer
+
+
+def _lengths(encoded: Sequence[Any]) -> NDArray[np.int64]:
+    return np.fromiter((len(each.ids) for each in encoded), dtype=np.int64, count=len(encoded))
 
 
 def _batches(lengths: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64]]:

@@ -1,4 +1,5 @@
-"""How many threads a model works on: what was fastest here for one text, unless it is told."""
+"""How many threads a model works on, unless it is told: what was fastest here for one text, and
+one on each core for batches."""
 
 from __future__ import annotations
 
@@ -26,13 +27,26 @@ def threads_for(facts: Mapping[str, Any]) -> int:
 
     Raises EmbedderError for a variable that isn't a number.
     """
-    if told := os.environ.get(VARIABLE):
-        if not (told.isdecimal() and int(told)):
-            raise EmbedderError(f"{VARIABLE} must be a whole number from 1, not {told!r}")
-        return int(told)
+    if told := _told():
+        return told
     if facts.get("cores") == os.cpu_count():
         return int(facts["threads"])
     return usual_threads()
+
+
+def lanes_here() -> int:
+    """Say how many batches to work on at once: PROMPTLIB_THREADS, or one on each core.
+
+    Raises EmbedderError for a variable that isn't a number.
+    """
+    return _told() or os.cpu_count() or 1
+
+
+def _told() -> int | None:
+    told = os.environ.get(VARIABLE)
+    if told and not (told.isdecimal() and int(told)):
+        raise EmbedderError(f"{VARIABLE} must be a whole number from 1, not {told!r}")
+    return int(told) if told else None
 
 
 def measure_threads(embed_with: Callable[[int], Callable[[], object]]) -> dict[str, int]:

@@ -41,7 +41,7 @@ class Turns:
         self._taken = False
         self._state = threading.Lock()
         self.lock = threading.Lock()
-        """Held while the model works; others that use it hold it too."""
+        """Held while the model works with all cores; others that do the same hold it too."""
 
     def take(self, text: Any) -> Vectors:
         """Give the vector of a text, (dim,); raises what `run` does."""
