@@ -97,9 +97,12 @@ class OnnxEmbedder(ForkAware):
     def _run(self, encoded: Sequence[Any]) -> Vectors:
         """Run the model on texts that were cut into tokens, all cores on one batch."""
         _, session = self._load()
+        if len(encoded) == 1:  # a query: there is nothing to sort
+            only: Vectors = session.run(None, self._feed(encoded))[0]
+            return only
         vectors = np.empty((len(encoded), self.dim), dtype=np.float32)
         for part in _batches(_lengths(encoded), self.batch):
-            vectors[part] = session.run(None, self._feed(encoded, part))[0]
+            vectors[part] = session.run(None, self._feed([encoded[at] for at in part]))[0]
         return vectors
 
     def _run_many(self, encoded: Sequence[Any]) -> Vectors:
@@ -113,7 +116,7 @@ class OnnxEmbedder(ForkAware):
         vectors = np.empty((len(encoded), self.dim), dtype=np.float32)
 
         def work(session: Any, part: NDArray[np.int64]) -> None:
-            vectors[part] = session.run(None, self._feed(encoded, part))[0]
+            vectors[part] = session.run(None, self._feed([encoded[at] for at in part]))[0]
 
         for _ in self._lanes.map(work, parts):
             pass
@@ -123,10 +126,8 @@ class OnnxEmbedder(ForkAware):
         """Load the model now rather than at the first text."""
         self._load()
 
-    def _feed(
-        self, encoded: Sequence[Any], part: NDArray[np.int64]
-    ) -> dict[str, NDArray[np.int64]]:
-        tokens = [encoded[at].ids for at in part.tolist()]
+    def _feed(self, batch: Sequence[Any]) -> dict[str, NDArray[np.int64]]:
+        tokens = [each.ids for each in batch]
         ids = np.zeros((len(tokens), max(map(len, tokens))), dtype=np.int64)
         mask = np.zeros_like(ids)
         for row, each in enumerate(tokens):
