@@ -1,12 +1,15 @@
 """What `promptlib index` says of the index of a store."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import cli
+from promptlib.embedding.embedder import HashingEmbedder
 from promptlib.errors import ConfigError
 from promptlib.example import Example
 from promptlib.measuring import index_facts, measure_index, rebuild_index
@@ -54,6 +57,25 @@ def test_a_search_is_timed_step_by_step(project: Project) -> None:
     assert all(0 < step.p50_ms <= step.p95_ms for step in steps) and steps[1].recall == 1
     with pytest.raises(ConfigError, match="it needs rows and queries"):
         measure_index(project, "rows", [])
+
+
+def test_what_is_timed_is_the_embedding_not_the_memory_of_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded: list[str] = []
+    embed = HashingEmbedder.embed
+
+    def watched(self: HashingEmbedder, texts: Sequence[str], **kind: Any) -> Any:
+        embedded.extend(texts)
+        return embed(self, texts, **kind)
+
+    filled(project)
+    queries = ["card pin", "new code"]
+    for text in queries:
+        project.search("rows", text)  # they are remembered from now on
+    monkeypatch.setattr(HashingEmbedder, "embed", watched)
+    measure_index(project, "rows", queries)
+    assert {*embedded} == {*queries}
 
 
 def test_the_commands(project: Project, root: Path) -> None:
