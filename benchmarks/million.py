@@ -55,7 +55,9 @@ def main() -> None:
         print(json.dumps(STEPS[arguments.step](root)))
         return
     stores = prepare(root, arguments.data, arguments.rows)
-    figures: dict[str, Any] = {"rows": arguments.rows, "stores": {}}
+    known = RESULTS / "million.json"
+    peers = json.loads(known.read_text()).get("peers", {}) if known.is_file() else {}
+    figures: dict[str, Any] = {"rows": arguments.rows, "stores": {}, "peers": peers}
     for name in stores:
         by: dict[str, Any] = {}
         read_once(root / ".promptlib" / "index" / name)
@@ -72,7 +74,7 @@ def main() -> None:
     figures["times_of_ten_thousand"] = {
         name: large[name]["p50_ms"] / small[name]["p50_ms"] for name in large
     }
-    files = (file for file in root.rglob("*") if file.is_file() and file.suffix != ".jsonl")
+    files = (file for file in (root / ".promptlib").rglob("*") if file.is_file())
     figures["disk_gib"] = sum(file.stat().st_size for file in files) / 2**30
     save("million", figures)
     draw(figures, CHECKOUT / "docs" / "growth.png")
@@ -229,12 +231,12 @@ def draw(figures: dict[str, Any], file: Path) -> None:
         sizes = [count for count, _ in stores]
         times = [by[strategy]["p50_ms"] for _, by in stores]
         axis.plot(sizes, times, marker="o", label=f"promptlib {strategy}")
-    for tool, by_size in figures.get("peers", {}).items():
+    for tool, by_size in figures["peers"].items():
         sizes = [int(count) for count in by_size]
         times = [found["p50_ms"] for found in by_size.values()]
         axis.plot(sizes, times, marker=".", linewidth=1, linestyle="--", label=tool)
     axis.set_xscale("log")
-    if "peers" in figures:
+    if figures["peers"]:
         axis.set_yscale("log")
     else:
         axis.set_ylim(bottom=0)
