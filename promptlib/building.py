@@ -72,8 +72,7 @@ class _Builder:
         one_by_one = max(ONE_BY_ONE, 2 * settings.k)
         ranking = select_examples(self.pool, strategy=settings.strategy, depth=one_by_one)
         self.ranking = ranking.cut(depth)
-        self.ranked: list[int] = self.ranking.positions.tolist()  # rank -> place in shortlist
-        labels = [self.pool.labels[at] for at in self.ranked]
+        labels = [self.pool.labels[at] for at in self.ranking.positions.tolist()]
         # Rank order, each once: the likeliest first.
         self.candidate_labels = tuple(dict.fromkeys(x for x in labels if x is not None))
         self.known = {
@@ -86,9 +85,9 @@ class _Builder:
             if name in template.uses
         }
         scope = self.known | with_cuts(inputs, template, cuts)
-        self.renderer = PromptRenderer(
-            template, settings, scope, self.turns, self._fetch, len(self.ranked)
-        )
+        # Not a method of this builder, which would then wait for the garbage collector.
+        fetch = partial(_fetch, shortlist, found.keys[self.ranking.positions].tolist())
+        self.renderer = PromptRenderer(template, settings, scope, self.turns, fetch, len(labels))
 
     def build(self) -> Prompt:
         settings, renderer = self.settings, self.renderer
@@ -97,7 +96,7 @@ class _Builder:
         self.shown = shown = Shown(fit.chosen, shared.turns, self._without(shared.sections))
         rendered = renderer.render(shown)
         if settings.explain:
-            missing = [rank for rank in range(len(self.ranked)) if rank not in fit.costs]
+            missing = [rank for rank in range(renderer.ranked) if rank not in fit.costs]
             fit = replace(fit, costs=fit.costs | {rank: self._cost(rank) for rank in missing})
         left_out = self.shortlist.left_out if self.shortlist is not None else ()
         knows_words = settings.explain or settings.strategy not in NO_WORDS
@@ -158,11 +157,6 @@ class _Builder:
     def _without(self, kept: int) -> frozenset[str]:
         """Name the sections that leave when so many of the highest priority stay."""
         return frozenset(section.name for section in self.template.sections[kept:])
-
-    def _fetch(self, ranks: Sequence[int]) -> list[Example]:
-        assert self.shortlist is not None  # without one there are no ranks
-        keys = self.found.keys
-        return self.shortlist.fetch([int(keys[self.ranked[rank]]) for rank in ranks])
 
     # -- reporting -------------------------------------------------------------------------------
 
@@ -275,6 +269,11 @@ class _Builder:
             "versions": versions(),
             "result": result_hash(rendered.text, rendered.messages),
         }  # fmt: skip
+
+
+def _fetch(shortlist: Shortlist | None, keys: Sequence[int], ranks: Sequence[int]) -> list[Example]:
+    assert shortlist is not None  # without one there are no ranks
+    return shortlist.fetch([keys[rank] for rank in ranks])
 
 
 def _pin(example: Example) -> dict[str, str]:

@@ -124,7 +124,7 @@ def resolve_settings(
     ]
     model = next((named for _, named in levels if named is not None), None)
     asked = {name: chosen[name] for name in _WEIGHTS if name in chosen}
-    budget = chosen.get("budget", front.budget.tokens)
+    budget, priorities = chosen.get("budget", front.budget.tokens), front.budget.priorities
     if budget is None:
         budget = _window(model)
     _check(chosen, budget)
@@ -140,9 +140,7 @@ def resolve_settings(
         seed=chosen["seed"],
         budget=budget,
         reserve=chosen["reserve"],
-        priorities=Priorities(
-            history=front.budget.priorities.history, examples=front.budget.priorities.examples
-        ),
+        priorities=Priorities(history=priorities.history, examples=priorities.examples),
         claim=front.budget.share,
         model=model,
         counter=_counter(levels, root),

@@ -15,7 +15,14 @@ import promptlib.index.base_files
 import promptlib.index.nearest
 import promptlib.index.pruning
 from promptlib.example import Example
-from promptlib.index.lexical import Corpus, Part, Postings, known_terms, terms_of
+from promptlib.index.lexical import (
+    Corpus,
+    Part,
+    Postings,
+    bm25_scores,
+    known_terms,
+    terms_of,
+)
 from promptlib.index.nearest import make_flat, make_inverted, probes_for
 from promptlib.index.vector import ExampleIndex
 from promptlib.index.vector_file import MANY, VectorFile
@@ -51,6 +58,22 @@ def test_the_likely_rows_hold_the_best(old: list[str], new: list[str], data: st.
             assert best(every, k, alive & allowed) == best(likely, k, alive & allowed)
     everywhere = np.arange(len(alive))
     assert np.array_equal(every.at(everywhere), likely.at(everywhere))
+
+
+@given(TEXTS, st.data(), st.integers(1, 12), st.sampled_from((1, 2, 5)))
+def test_the_best_are_those_of_all_rounded_scores(
+    rows: list[str], data: st.DataObject, k: int, digits: int
+) -> None:
+    marks = st.lists(st.booleans(), min_size=len(rows), max_size=len(rows))
+    alive, allowed = (np.array(data.draw(marks), bool) for _ in range(2))
+    query = terms_of(data.draw(st.lists(st.sampled_from("abcdefgh"), max_size=6).map(" ".join)))
+    corpus = Corpus((Part(Postings.of_texts(rows), alive),))
+    known = known_terms(query, corpus)
+    scores = np.where(alive & allowed, bm25_scores(known, corpus).round(digits), 0.0)
+    least = np.sort(scores)[-k] if len(rows) > k else 0.0
+    expected = [at for at, score in enumerate(scores) if score > 0 and score >= least]
+    found, theirs = WordScores(known, corpus, digits).best(k, alive & allowed)
+    assert found.tolist() == expected and np.array_equal(theirs, scores[expected])
 
 
 def test_an_index_of_cells_answers_like_one_of_all_vectors(

@@ -1,6 +1,7 @@
 """Chatbots: many at once, in threads, in forked workers, beside others who write."""
 
 import asyncio
+import gc
 import json
 import os
 import socket
@@ -64,6 +65,21 @@ def test_many_are_embedded_in_batches(real_project: Project) -> None:
     many = real_project.build_many("banking/intent", QUESTIONS[:100])
     same = sum(a.text == b.text for a, b in zip(one_by_one, many, strict=True))
     assert same >= 98  # batches move vectors by 1e-7, which can turn a tie
+
+
+def test_a_prompt_that_is_let_go_leaves_nothing_to_the_garbage_collector(project: Project) -> None:
+    def build() -> None:
+        prompt = project.build(ROUTE, "I lost my card", k=3)
+        assert prompt.examples and prompt.dropped and prompt.settings and prompt.parts
+
+    build()
+    gc.collect()
+    gc.disable()
+    try:
+        build()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 # -- the event loop ------------------------------------------------------------------------------

@@ -98,28 +98,33 @@ class OnnxEmbedder(ForkAware):
         """Run the model on texts that were cut into tokens, all cores on one batch."""
         _, session = self._load()
         if len(encoded) == 1:  # a query: there is nothing to sort
-            only: Vectors = session.run(None, self._feed(encoded))[0]
-            return only
+            return self._made(session, encoded)
         vectors = np.empty((len(encoded), self.dim), dtype=np.float32)
         for part in _batches(_lengths(encoded), self.batch):
-            vectors[part] = session.run(None, self._feed([encoded[at] for at in part]))[0]
+            vectors[part] = self._made(session, [encoded[at] for at in part])
         return vectors
 
     def _run_many(self, encoded: Sequence[Any]) -> Vectors:
-        """Run the model on batches side by side, each on one core."""
+        """Run the model on batches side by side, each on one core; one alone has all of them."""
         lengths = _lengths(encoded)
         share = int(lengths.sum()) // self._lanes.count
         parts = [*_batches(lengths, min(self.batch, max(FEW, share)))]
-        if len(parts) < 2:
-            with self._turns.lock:
-                return self._run(encoded)
         vectors = np.empty((len(encoded), self.dim), dtype=np.float32)
 
         def work(session: Any, part: NDArray[np.int64]) -> None:
-            vectors[part] = session.run(None, self._feed([encoded[at] for at in part]))[0]
+            vectors[part] = self._made(session, [encoded[at] for at in part])
 
-        for _ in self._lanes.map(work, parts):
-            pass
+        if len(parts) < 2:
+            with self._turns.lock:
+                for part in parts:
+                    work(self._load()[1], part)
+        else:
+            for _ in self._lanes.map(work, parts):
+                pass
+        return vectors
+
+    def _made(self, session: Any, batch: Sequence[Any]) -> Vectors:
+        vectors: Vectors = session.run(None, self._feed(batch))[0]
         return vectors
 
     def warm(self) -> None:
@@ -128,12 +133,11 @@ class OnnxEmbedder(ForkAware):
 
     def _feed(self, batch: Sequence[Any]) -> dict[str, NDArray[np.int64]]:
         tokens = [each.ids for each in batch]
-        ids = np.zeros((len(tokens), max(map(len, tokens))), dtype=np.int64)
-        mask = np.zeros_like(ids)
+        ids, mask, types = np.zeros((3, len(tokens), max(map(len, tokens))), dtype=np.int64)
         for row, each in enumerate(tokens):
             ids[row, : len(each)] = each
             mask[row, : len(each)] = 1
-        feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
         return {name: feed[name] for name in self._inputs}
 
     def _load(self) -> tuple[Any, Any]:

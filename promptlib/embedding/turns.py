@@ -45,13 +45,27 @@ class Turns:
 
     def take(self, text: Any) -> Vectors:
         """Give the vector of a text, (dim,); raises what `run` does."""
-        wish = _Wish(text)
         with self._state:
-            self._waiting.append(wish)
-            mine, self._taken = not self._taken, True
+            alone, self._taken = not self._taken, True
+            if not alone:
+                wish = _Wish(text)
+                self._waiting.append(wish)
+        return self._alone(text) if alone else self._together(wish)
+
+    def _alone(self, text: Any) -> Vectors:
+        """Embed one text, and give the turn to whoever has come meanwhile."""
         try:
-            if not mine:
-                wish.called.wait()
+            with self.lock:
+                vector: Vectors = self._run([text])[0]
+                return vector
+        finally:
+            with self._state:
+                self._pass_on()
+
+    def _together(self, wish: _Wish) -> Vectors:
+        mine = False
+        try:
+            wish.called.wait()
             while not wish.is_met:
                 mine = True
                 self._meet()
@@ -88,6 +102,9 @@ class Turns:
                 self._waiting.remove(wish)
             if not (mine or (wish.called.is_set() and not wish.is_met)):
                 return
-            self._taken = bool(self._waiting)
-            if self._waiting:
-                self._waiting[0].called.set()
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        self._taken = bool(self._waiting)
+        if self._waiting:
+            self._waiting[0].called.set()

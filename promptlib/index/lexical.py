@@ -264,7 +264,7 @@ def bm25_scores(known: Sequence[KnownTerm], corpus: Corpus) -> NDArray[np.float6
             corpus.parts, corpus.weights, term.postings, scores, strict=True
         ):
             score[part.postings.rows[at]] += term.times * term.rarity * weights[at]
-    return np.concatenate(scores)
+    return scores[0] if len(scores) == 1 else np.concatenate(scores)
 
 
 def bm25_scores_at(

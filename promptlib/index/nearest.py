@@ -10,6 +10,7 @@ store's own rows. What it finds is scored again by exact vectors.
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -72,14 +73,13 @@ class Flat:
         faiss.omp_set_num_threads(1)
         parameters = faiss.SearchParameters(sel=selector) if selector is not None else None
         fetched = min(count + FURTHER, len(allowed))
-        rounded, scale, lost = _rounded(query[None])
-        products, found = (
-            each[0] for each in self.faiss_index.search(rounded, fetched, params=parameters)
-        )
+        scale = _scale_of(query)
+        rounded, lost = _rounded(query, scale)
+        [products], [found] = self.faiss_index.search(rounded[None], fetched, params=parameters)
         if found[-1] < 0 or fetched == len(allowed):
             return found[found >= 0], -1.0
         # So much may be missing in a cosine: what was rounded away of the row and of the query.
-        missing = self.error + lost * (1 + self.error)
+        missing = self.error + (math.sqrt(lost @ lost) + SUMMED) * (1 + self.error)
         scores = products / (self.scale * scale)
         least = float(scores[count - 1]) - 2 * missing - TIE
         if scores[-1] < least:
@@ -133,25 +133,21 @@ def make_flat(vectors: Halves) -> Flat:
     scale = _scale_of(vectors)
     error = 0.0
     for start in range(0, len(vectors), SLICE):
-        rounded, _, lost = _rounded(vectors[start : start + SLICE].astype(np.float32), scale)
+        rounded, lost = _rounded(vectors[start : start + SLICE].astype(np.float32), scale)
         index.add(rounded)
-        error = max(error, lost)
+        error = max(error, math.sqrt(np.einsum("ij,ij->i", lost, lost).max()) + SUMMED)
     return Flat(index, scale, error)
 
 
 def _scale_of(vectors: NDArray[Any]) -> float:
+    """Say by what to multiply vectors so that they take the whole range of 8-bit integers."""
     return 127 / float(np.abs(vectors).max(initial=2**-10))
 
 
-def _rounded(vectors: Vectors, scale: float | None = None) -> tuple[Vectors, float, float]:
-    """Scale vectors to 8-bit integers.
-
-    Returns them, the scale, and the greatest length of what was rounded away of one.
-    """
-    scale = _scale_of(vectors) if scale is None else scale
-    rounded = np.round(vectors * np.float32(scale))
-    lost = vectors - rounded / np.float32(scale)
-    return rounded, scale, float(np.sqrt(np.einsum("ij,ij->i", lost, lost).max())) + SUMMED
+def _rounded(vectors: Vectors, scale: float) -> tuple[Vectors, Vectors]:
+    """Scale vectors to integers; also gives what was rounded away of them."""
+    rounded = np.rint(vectors * np.float32(scale))
+    return rounded, vectors - rounded / np.float32(scale)
 
 
 def make_inverted(vectors: Halves, seed: int = 0) -> Any:

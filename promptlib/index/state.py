@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,18 @@ WHOLE_TIES = 100_000
 Mask = NDArray[np.bool_]
 Positions = NDArray[np.int64]
 """Of rows in a State: those of the base, then those of the delta."""
+
+
+class _Ordered(NamedTuple):
+    """Rows with their cosines, nearest first, ties by id."""
+
+    positions: Positions
+    ids: NDArray[np.str_]
+    similarity: NDArray[np.float64]
+    vectors: Halves
+
+    def first(self, k: int) -> _Ordered:
+        return _Ordered(self.positions[:k], self.ids[:k], self.similarity[:k], self.vectors[:k])
 
 
 @dataclass(frozen=True)
@@ -71,16 +83,16 @@ class State:
             return Candidates.none(len(query))
         while True:
             positions, ceiling = self._fetch(query, fetch, alive)
-            found = self.scored(positions, query)
+            found = self._ordered(positions, query)
             if ceiling is None:
-                ceiling = found.similarity[fetch - 1] if len(found) >= fetch else -1.0
+                ceiling = found.similarity[fetch - 1] if len(positions) >= fetch else -1.0
             # A tie at the cut must be seen whole, since ids decide it.
             if (
                 fetch == count
                 or fetch > WHOLE_TIES
                 or found.similarity[k - 1] - ceiling > 2 * 10**-DIGITS
             ):
-                return found.at(slice(k))
+                return self._candidates(found.first(k))
             fetch = min(fetch * 4, count)
 
     def matching(self, words: WordScores, k: int, allowed: Mask | None = None) -> Positions:
@@ -122,23 +134,7 @@ class State:
 
     def scored(self, positions: Positions, query: Vectors) -> Candidates:
         """Score rows by the cosine, and put the nearest first; ties by id."""
-        # FAISS's sums depend on its kernel; these don't, so that equal texts score equal.
-        vectors, ids = self.vectors_at(positions), self.ids_at(positions)
-        cosine = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
-        similarity = cosine.clip(-1, 1).round(DIGITS)
-        order = np.lexsort((ids, -similarity))
-        positions = positions[order]
-        return Candidates(
-            positions=positions,
-            keys=self.keys_at(positions),
-            ids=ids[order],
-            labels=self.labels_at(positions),
-            similarity=similarity[order],
-            lexical=np.zeros(len(positions)),
-            vectors=vectors[order],
-            texts=self._gather(positions, self.base.rows.texts, self.delta.texts),
-            words=np.zeros((len(positions), 0)),
-        )
+        return self._candidates(self._ordered(positions, query))
 
     def joined(
         self, near: Candidates, positions: Positions, query: Vectors, words: WordScores
@@ -202,6 +198,28 @@ class State:
         return np.isin(codes, wanted)
 
     # -- parts -----------------------------------------------------------------------------------
+
+    def _ordered(self, positions: Positions, query: Vectors) -> _Ordered:
+        # FAISS's sums depend on its kernel; these don't, so that equal texts score equal.
+        vectors, ids = self.vectors_at(positions), self.ids_at(positions)
+        cosine = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
+        similarity = cosine.clip(-1, 1).round(DIGITS)
+        order = np.lexsort((ids, -similarity))
+        return _Ordered(positions[order], ids[order], similarity[order], vectors[order])
+
+    def _candidates(self, found: _Ordered) -> Candidates:
+        positions = found.positions
+        return Candidates(
+            positions=positions,
+            keys=self.keys_at(positions),
+            ids=found.ids,
+            labels=self.labels_at(positions),
+            similarity=found.similarity,
+            lexical=np.zeros(len(positions)),
+            vectors=found.vectors,
+            texts=self._gather(positions, self.base.rows.texts, self.delta.texts),
+            words=np.zeros((len(positions), 0)),
+        )
 
     def _fetch(self, query: Vectors, count: int, alive: Mask) -> tuple[Positions, float | None]:
         """Find positions among base and delta: at least the `count` nearest of each.

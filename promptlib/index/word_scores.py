@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from promptlib.index.lexical import Corpus, KnownTerm, bm25_scores, bm25_scores_at
 from promptlib.index.pruning import likely_rows
 
+TINY = np.finfo(float).tiny
+"""The least number above 0."""
+
 
 class WordScores:
     """BM25 scores, rounded; a large index, which has impacts, scores only rows that matter."""
@@ -22,9 +25,11 @@ class WordScores:
 
     def at(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """Give the scores of some rows; 0 where no word is shared."""
-        if not self._is_large:
-            return self._all[positions]
-        return bm25_scores_at(self._known, self._corpus, positions).round(self._digits)
+        if self._is_large:
+            scores = bm25_scores_at(self._known, self._corpus, positions)
+        else:
+            scores = self._all[positions]
+        return scores.round(self._digits)
 
     def best(
         self, k: int, alive: NDArray[np.bool_]
@@ -33,16 +38,16 @@ class WordScores:
 
         Also gives their scores, which are above 0.
         """
-        if self._is_large:
-            rows = self._likely(k, alive)
-            scores = self.at(rows)
-            best = scores >= _least(scores, k)
-            return rows[best], scores[best]
-        scores = np.where(alive, self._all, 0.0)
-        rows = np.flatnonzero(scores >= _least(scores, k))
-        return rows, scores[rows]
+        rows = self._likely(k, alive)
+        scores = self.at(rows)
+        best = scores >= _least(scores, k)
+        return rows[best], scores[best]
 
     def _likely(self, k: int, alive: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Find rows among which the best surely are: rounding takes few of them further."""
+        if not self._is_large:
+            scores = np.where(alive, self._all, 0.0)
+            return np.flatnonzero(scores >= max(_least(scores, k) - 10**-self._digits, TINY))
         base, *delta = self._corpus.parts
         mean, cut = self._corpus.mean_length, len(base.alive)
         rows = likely_rows(self._known, 0, base, mean, k, alive[:cut])
@@ -54,10 +59,10 @@ class WordScores:
 
     @cached_property
     def _all(self) -> NDArray[np.float64]:
-        return bm25_scores(self._known, self._corpus).round(self._digits)
+        return bm25_scores(self._known, self._corpus)
 
 
 def _least(scores: NDArray[np.float64], k: int) -> float:
     """Say what a row must score to be among the k best; more than 0."""
     least = float(np.partition(scores, -k)[-k]) if len(scores) > k else 0.0
-    return max(least, np.finfo(float).tiny)
+    return max(least, TINY)

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy import Connection, Engine, create_engine, inspect
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from promptlib.errors import ConfigError, ReadOnlyError, StoreError
 from promptlib.forking import ForkAware, abandon, unforked
@@ -83,8 +83,8 @@ class Database(ForkAware):
         if self.read_only:
             raise ReadOnlyError(f"{self.path} is read-only: nothing was written")
         self._check_place()
-        engine = self._connected().execution_options(writes=True)
-        with unforked(), self._errors(), engine.begin() as connection:
+        engine = self._connected()
+        with unforked(), self._errors(), _writing(engine) as connection:
             yield connection
 
     def check(self) -> None:
@@ -97,15 +97,13 @@ class Database(ForkAware):
     def copy_to(self, path: Path) -> None:
         """Copy the database as it stands to a file that isn't there yet."""
         with self._errors(), self._connected().connect() as connection:
-            raw = connection.connection.dbapi_connection
-            assert raw is not None
+            raw = _raw(connection.connection)
             raw.execute("VACUUM INTO ?", (str(path),))
 
     def shrink(self) -> None:
         """Give back the room of what was deleted, and leave no log beside the file."""
         with self._errors(), self._connected().connect() as connection:
-            raw = connection.connection.dbapi_connection
-            assert raw is not None
+            raw = _raw(connection.connection)
             raw.execute("VACUUM")
             raw.execute("PRAGMA journal_mode = DELETE")
 
@@ -115,8 +113,7 @@ class Database(ForkAware):
         Raises StoreError while another process reads what stands in the log.
         """
         with self._errors(), self._connected().connect() as connection:
-            raw = connection.connection.dbapi_connection
-            assert raw is not None
+            raw = _raw(connection.connection)
             raw.execute("VACUUM")
             busy, *_ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
@@ -169,7 +166,7 @@ class Database(ForkAware):
             if not read_only:
                 _use_write_ahead_log(engine)  # a backup may come without one
             if found < NEWEST and not read_only:
-                with engine.execution_options(writes=True).begin() as connection:
+                with _writing(engine) as connection:
                     migrate(connection)
         self._opened = self.path.stat().st_ino if self.exists else None
         return engine
@@ -229,15 +226,29 @@ def _create_engine(path: Path, read_only: bool) -> Engine:
     engine = create_engine(
         "sqlite://", creator=connect, poolclass=QueuePool, pool_size=8, max_overflow=-1
     )
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
-        raw = connection.connection.dbapi_connection
-        assert raw is not None
-        raw.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-
+    # An event would do it too, and cost each connection objects that only the garbage collector
+    # frees.
+    engine.dialect.do_begin = _begin  # type: ignore[method-assign, assignment]
     return engine
+
+
+def _begin(connection: PoolProxiedConnection) -> None:
+    raw = _raw(connection)
+    if not raw.in_transaction:  # one that writes was begun by `_writing`
+        raw.execute("BEGIN")
+
+
+def _raw(connection: PoolProxiedConnection) -> Any:
+    """Give the driver's own connection."""
+    return connection.dbapi_connection
+
+
+@contextmanager
+def _writing(engine: Engine) -> Iterator[Connection]:
+    with engine.connect() as connection:
+        _raw(connection.connection).execute("BEGIN IMMEDIATE")
+        with connection.begin():
+            yield connection
 
 
 def _use_write_ahead_log(engine: Engine) -> None:

@@ -187,7 +187,8 @@ class ExampleStore(StoreReader):
     def embed_missing(self, progress: Progress | None = None, recipe: Recipe | None = None) -> int:
         """Embed the rows that have no vector for this store's embedder; returns how many texts."""
         rows = chain.from_iterable(self.approved())
-        return self.embed(rows, recipe, progress, self.stats().volume.rows).texts
+        total = 0 if progress is None else self.stats().volume.rows
+        return self.embed(rows, recipe, progress, total).texts
 
 
 def _in_rows(progress: Progress | None, before: int, rows: int, total: int) -> Progress | None:
