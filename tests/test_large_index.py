@@ -15,18 +15,12 @@ import promptlib.index.base_files
 import promptlib.index.nearest
 import promptlib.index.pruning
 from promptlib.example import Example
-from promptlib.index.lexical import (
-    Corpus,
-    Part,
-    Postings,
-    bm25_scores,
-    known_terms,
-    terms_of,
-)
+from promptlib.index.bm25 import Corpus, Part, bm25_scores, known_terms
+from promptlib.index.lexical import Postings, terms_of
 from promptlib.index.nearest import make_flat, make_inverted, probes_for
 from promptlib.index.vector import ExampleIndex
 from promptlib.index.vector_file import MANY, VectorFile
-from promptlib.index.word_scores import WordScores
+from promptlib.index.word_scores import TINY, WordScores, _least
 from promptlib.store.store import ExampleStore
 from tests.test_index import answers, fill, fresh
 
@@ -74,6 +68,16 @@ def test_the_best_are_those_of_all_rounded_scores(
     expected = [at for at, score in enumerate(scores) if score > 0 and score >= least]
     found, theirs = WordScores(known, corpus, digits).best(k, alive & allowed)
     assert found.tolist() == expected and np.array_equal(theirs, scores[expected])
+
+
+@given(st.integers(0, 2_000), st.integers(1, 30), st.integers(0, 9), st.integers(0, 10**6))
+def test_a_look_at_some_scores_changes_nothing(
+    count: int, k: int, distinct: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, distinct + 1, count) / 7 if distinct else rng.random(count)
+    expected = np.sort(scores)[-k] if count > k else 0.0
+    assert _least(scores, k) == max(expected, TINY)
 
 
 def test_an_index_of_cells_answers_like_one_of_all_vectors(

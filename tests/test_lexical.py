@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlib.index.lexical import (
-    Corpus,
-    Part,
-    Postings,
-    bm25_scores,
-    known_terms,
-    terms_of,
-    word_weights,
-    words_of,
-)
+from promptlib.index.bm25 import Corpus, Part, bm25_scores, known_terms, word_weights
+from promptlib.index.lexical import Postings, terms_of, words_of
 
 texts = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=8).map(" ".join), max_size=12)
 

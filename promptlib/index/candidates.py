@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promptlib.store.vectors import Halves
+
+
+class Scored(NamedTuple):
+    """Rows and their cosines: what is known before the rest of them is read."""
+
+    positions: NDArray[np.int64]
+    ids: NDArray[np.str_]
+    similarity: NDArray[np.float64]
+    vectors: Halves
+
+    def nearest_first(self) -> Scored:
+        """Sort them; ties by id."""
+        order = np.lexsort((self.ids, -self.similarity))
+        return Scored._make(part[order] for part in self)
+
+    def and_more(self, others: Scored) -> Scored:
+        """Join others to these, the nearest first."""
+        parts = zip(self, others, strict=True)
+        return Scored._make(map(np.concatenate, parts)).nearest_first()
+
+    def first(self, k: int) -> Scored:
+        """Keep the nearest."""
+        return Scored._make(part[:k] for part in self)
 
 
 @dataclass(frozen=True)
@@ -40,11 +63,6 @@ class Candidates:
             self.labels[positions], self.similarity[positions], self.lexical[positions],
             self.vectors[positions], self.texts[positions], self.words[positions],
         )  # fmt: skip
-
-    def and_more(self, others: Candidates) -> Candidates:
-        """Put others behind these."""
-        parts = zip(vars(self).values(), vars(others).values(), strict=True)
-        return Candidates(*map(np.concatenate, parts))
 
     @classmethod
     def none(cls, dim: int = 0) -> Candidates:

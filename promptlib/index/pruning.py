@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promptlib.index.lexical import KnownTerm, Part, find_sorted
+from promptlib.index.bm25 import KnownTerm, Part, find_sorted
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]

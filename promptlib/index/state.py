@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from promptlib.embedding.embedder import Vectors
 from promptlib.hint import Volume
 from promptlib.index.base import Base, Origin, Rows
-from promptlib.index.candidates import Candidates
-from promptlib.index.lexical import Corpus, KnownTerm, Part, known_terms, word_weights
+from promptlib.index.bm25 import Corpus, KnownTerm, Part, known_terms, word_weights
+from promptlib.index.candidates import Candidates, Scored
 from promptlib.index.lots import draw_lots
 from promptlib.index.nearest import SUMMED, open_faiss
 from promptlib.index.volumes import count_volume
@@ -35,18 +35,6 @@ WHOLE_TIES = 100_000
 Mask = NDArray[np.bool_]
 Positions = NDArray[np.int64]
 """Of rows in a State: those of the base, then those of the delta."""
-
-
-class _Ordered(NamedTuple):
-    """Rows with their cosines, nearest first, ties by id."""
-
-    positions: Positions
-    ids: NDArray[np.str_]
-    similarity: NDArray[np.float64]
-    vectors: Halves
-
-    def first(self, k: int) -> _Ordered:
-        return _Ordered(self.positions[:k], self.ids[:k], self.similarity[:k], self.vectors[:k])
 
 
 @dataclass(frozen=True)
@@ -83,7 +71,7 @@ class State:
             return Candidates.none(len(query))
         while True:
             positions, ceiling = self._fetch(query, fetch, alive)
-            found = self._ordered(positions, query)
+            found = self._compared(positions, query)
             if ceiling is None:
                 ceiling = found.similarity[fetch - 1] if len(positions) >= fetch else -1.0
             # A tie at the cut must be seen whole, since ids decide it.
@@ -134,7 +122,7 @@ class State:
 
     def scored(self, positions: Positions, query: Vectors) -> Candidates:
         """Score rows by the cosine, and put the nearest first; ties by id."""
-        return self._candidates(self._ordered(positions, query))
+        return self._candidates(self._compared(positions, query))
 
     def joined(
         self, near: Candidates, positions: Positions, query: Vectors, words: WordScores
@@ -142,9 +130,9 @@ class State:
         """Add rows that were found by their words to the nearest; all get both scores."""
         is_near = np.zeros(len(self.alive), bool)
         is_near[near.positions] = True
-        both = near.and_more(self.scored(positions[~is_near[positions]], query))
-        both = replace(both, lexical=words.at(both.positions))
-        return both.at(np.lexsort((both.ids, -both.similarity)))
+        more = self._compared(positions[~is_near[positions]], query)
+        both = Scored(near.positions, near.ids, near.similarity, near.vectors).and_more(more)
+        return replace(self._candidates(both), lexical=words.at(both.positions))
 
     def known_terms(self, terms: Counter[int]) -> list[KnownTerm]:
         """Look up the terms of a query among the rows."""
@@ -199,15 +187,14 @@ class State:
 
     # -- parts -----------------------------------------------------------------------------------
 
-    def _ordered(self, positions: Positions, query: Vectors) -> _Ordered:
+    def _compared(self, positions: Positions, query: Vectors) -> Scored:
         # FAISS's sums depend on its kernel; these don't, so that equal texts score equal.
-        vectors, ids = self.vectors_at(positions), self.ids_at(positions)
+        vectors = self.vectors_at(positions)
         cosine = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
         similarity = cosine.clip(-1, 1).round(DIGITS)
-        order = np.lexsort((ids, -similarity))
-        return _Ordered(positions[order], ids[order], similarity[order], vectors[order])
+        return Scored(positions, self.ids_at(positions), similarity, vectors).nearest_first()
 
-    def _candidates(self, found: _Ordered) -> Candidates:
+    def _candidates(self, found: Scored) -> Candidates:
         positions = found.positions
         return Candidates(
             positions=positions,

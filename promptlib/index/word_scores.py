@@ -8,9 +8,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from promptlib.index.lexical import Corpus, KnownTerm, bm25_scores, bm25_scores_at
+from promptlib.index.bm25 import Corpus, KnownTerm, bm25_scores, bm25_scores_at
 from promptlib.index.pruning import likely_rows
 
+MANY, STEP = 32, 8
+"""Where there are so many times more scores than wanted, one in so many is looked at first."""
 TINY = np.finfo(float).tiny
 """The least number above 0."""
 
@@ -64,5 +66,9 @@ class WordScores:
 
 def _least(scores: NDArray[np.float64], k: int) -> float:
     """Say what a row must score to be among the k best; more than 0."""
-    least = float(np.partition(scores, -k)[-k]) if len(scores) > k else 0.0
-    return max(least, TINY)
+    if len(scores) <= k:
+        return TINY
+    if len(scores) > MANY * k:  # some of them say what the k-th best has at least
+        some = scores[::STEP]
+        scores = scores[scores >= np.partition(some, -k)[-k]]
+    return max(float(np.partition(scores, -k)[-k]), TINY)
