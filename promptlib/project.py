@@ -25,7 +25,7 @@ from promptlib.request import Request, make_request
 from promptlib.retrieval import Hit, Query, search_examples
 from promptlib.selection.pool import Strategy
 from promptlib.selection.strategies import strategy_name
-from promptlib.settings import Options
+from promptlib.settings import Options, Settings
 from promptlib.shortlist import make_shortlist, settled
 from promptlib.store.database import Database
 from promptlib.templates import ProjectTemplates
@@ -146,14 +146,13 @@ class Project(ProjectTemplates):
             raise InputsError("build_many takes a list of queries; build takes one")
         messages = list(history or ())
         loaded = self.template(template)  # one, though its label be moved meanwhile
-        requests = []
+        requests: list[Request] = []
         for number, query in enumerate(queries, start=1):
+            text, inputs = (None, query) if isinstance(query, Mapping) else (query, None)
+            settings = requests[0].settings if requests else None  # the same for all
             with _numbered(number):
-                requests.append(
-                    self._request(loaded, None, query, messages, options)
-                    if isinstance(query, Mapping)
-                    else self._request(loaded, query, None, messages, options)
-                )
+                request = self._request(loaded, text, inputs, messages, options, settings)
+                requests.append(request)
         return self._answer(requests)
 
     async def abuild(
@@ -223,9 +222,11 @@ class Project(ProjectTemplates):
 
     def _request(
         self, template: Template, query: str | None, inputs: Mapping[str, Any] | None,
-        history: Iterable[Any] | None, options: Options,
+        history: Iterable[Any] | None, options: Options, settings: Settings | None = None,
     ) -> Request:  # fmt: skip
-        return make_request(template, self.config, self.root, query, inputs, history, options)
+        return make_request(
+            template, self.config, self.root, query, inputs, history, options, settings
+        )
 
     def _answer(self, requests: Sequence[Request]) -> list[Prompt]:
         prompts = self._built(requests)
@@ -243,8 +244,10 @@ class Project(ProjectTemplates):
         index = self.index(name)
         with self.database.read() as connection:
             state = index.refresh(connection)
+            notes = tuple(self._store_notes(index.store, len(state), state.pending))
+            build = partial(self._shown, index, state, connection, notes)
             if not requests[0].searches:
-                return [self._shown(each, index, state, None, connection) for each in requests]
+                return [build(each, None) for each in requests]
             recipe = index.settings(state, connection).embed
             texts = []
             for number, request in enumerate(requests, start=1):
@@ -252,20 +255,18 @@ class Project(ProjectTemplates):
                     texts.append(request.query_text(recipe))
             made = {}
             for at, vector in embedded_ahead(index.embedder, texts):
-                query = Query(texts[at], vector)
                 with _numbered(at + 1 if len(requests) > 1 else 0):
-                    made[at] = self._shown(requests[at], index, state, query, connection)
+                    made[at] = build(requests[at], Query(texts[at], vector))
             return [made[at] for at in range(len(made))]
 
     def _shown(
-        self, request: Request, index: ExampleIndex, state: State, query: Query | None,
-        connection: Connection,
+        self, index: ExampleIndex, state: State, connection: Connection, notes: tuple[str, ...],
+        request: Request, query: Query | None,
     ) -> Prompt:  # fmt: skip
         tuned = index.settings(state, connection).tuned_of(request.settings.model)
         settings = settled(request.settings, tuned, state.origin.fingerprint)
         found = make_shortlist(index, state, connection, query, settings, request.template)
-        notes = (*self._store_notes(index.store, found.rows, found.pending), *found.notes)
-        return replace(request, settings=settings, notes=notes).prompt(found)
+        return replace(request, settings=settings, notes=(*notes, *found.notes)).prompt(found)
 
 
 @contextmanager

@@ -104,17 +104,19 @@ def make_request(
     inputs: Mapping[str, Any] | None,
     history: Iterable[Any] | None,
     options: Options,
+    settings: Settings | None = None,
 ) -> Request:
     """Check everything that can be checked before anything is searched.
 
-    Raises InputsError, ExampleError for a bad history, ConfigError and EncodingError.
+    `settings` are what the same options came to before, if they did. Raises InputsError,
+    ExampleError for a bad history, ConfigError and EncodingError.
     """
     given = _with_query(template, query, inputs or {})
     messages = read_history(history or ())
     if messages and "history" not in template.uses:
         raise InputsError(f"template {template.name!r} doesn't use history")
     try:
-        settings = settings_for(template, options, config, root)
+        settings = settings or settings_for(template, options, config, root)
     except (ConfigError, EncodingError) as error:
         error.args = (f"template {template.name!r}: {error}",)
         raise

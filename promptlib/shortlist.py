@@ -62,8 +62,6 @@ def make_shortlist(
         label_definitions=index.settings(state, connection).label_definitions,
         volume=state.volume,
         store=store.name,
-        pending=state.pending,
-        rows=len(state),
         notes=tuple(notes),
         origin={
             "uid": state.origin.uid,

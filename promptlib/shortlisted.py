@@ -28,10 +28,6 @@ class Shortlist:
     label_definitions: Mapping[str, str]
     volume: Volume
     store: str
-    rows: int
-    """That can be found."""
-    pending: int
-    """That can't be, for want of vectors."""
     notes: tuple[str, ...]
     origin: Mapping[str, Any]
     """The manifest's part about the store: uid, revision, embedder."""

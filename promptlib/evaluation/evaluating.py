@@ -142,7 +142,7 @@ class Evaluator:
             candidates=found, left_out=(), depth=depth, fetch=self.fetch,
             labels=self.state.labels, volume=self.state.volume, store=self.index.store.name,
             label_definitions=self.index.settings(self.state, self.connection).label_definitions,
-            rows=len(self.state), pending=self.state.pending, notes=(), origin={},
+            notes=(), origin={},
         )  # fmt: skip
 
     def prompt(
