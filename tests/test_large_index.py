@@ -12,10 +12,11 @@ from hypothesis.extra import numpy as hnp
 
 import promptlib.index.base
 import promptlib.index.base_files
+import promptlib.index.bm25
 import promptlib.index.nearest
 import promptlib.index.pruning
 from promptlib.example import Example
-from promptlib.index.bm25 import Corpus, Part, bm25_scores, known_terms
+from promptlib.index.bm25 import Corpus, Part, bm25_scores, bm25_scores_at, known_terms
 from promptlib.index.lexical import Postings, terms_of
 from promptlib.index.nearest import make_flat, make_inverted, probes_for
 from promptlib.index.vector import ExampleIndex
@@ -68,6 +69,18 @@ def test_the_best_are_those_of_all_rounded_scores(
     expected = [at for at, score in enumerate(scores) if score > 0 and score >= least]
     found, theirs = WordScores(known, corpus, digits).best(k, alive & allowed)
     assert found.tolist() == expected and np.array_equal(theirs, scores[expected])
+
+
+@given(TEXTS, st.data())
+def test_many_terms_score_as_all_at_once(rows: list[str], data: st.DataObject) -> None:
+    query = terms_of(data.draw(st.lists(st.sampled_from("abcdefgh"), max_size=9).map(" ".join)))
+    corpus = Corpus((Part(Postings.of_texts(rows), np.ones(len(rows), bool)),))
+    known = known_terms(query, corpus)
+    expected = bm25_scores(known, corpus)
+    for at_once in (1, 3):
+        with patch.object(promptlib.index.bm25, "AT_ONCE", at_once):
+            assert np.array_equal(bm25_scores(known, corpus), expected)
+    assert np.array_equal(bm25_scores_at(known, corpus, np.arange(len(rows))), expected)
 
 
 @given(st.integers(0, 2_000), st.integers(1, 30), st.integers(0, 9), st.integers(0, 10**6))

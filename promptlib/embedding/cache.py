@@ -10,7 +10,7 @@ from promptlib.embedding.embedder import Precision
 from promptlib.embedding.onnx import OnnxEmbedder
 from promptlib.embedding.source import ModelSource
 
-FORMAT = 3
+FORMAT = 4
 """Of what a folder of the cache holds: a model in another one is compiled anew."""
 
 

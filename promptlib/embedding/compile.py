@@ -100,7 +100,7 @@ def _make(
 def _fingerprint(reference: TorchEmbedder, precision: Precision) -> str:
     if precision == "fp32":
         return reference.fingerprint
-    return hashlib.sha256(f"{reference.fingerprint} {precision} 3".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{reference.fingerprint} {precision} 4".encode()).hexdigest()[:32]
 
 
 def _note_threads(folder: Path) -> None:

@@ -198,12 +198,17 @@ def _batches(lengths: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64
 
 
 def open_session(
-    model: Path, *, threads: int | None = None, optimize_into: Path | None = None
+    model: Path,
+    *,
+    threads: int | None = None,
+    optimize_into: Path | None = None,
+    without: Sequence[str] = (),
 ) -> Any:
     """Open an ONNX Runtime session on the processor.
 
     With `optimize_into` the graph is optimised and written there, its weights in a file beside it,
     which a session maps into memory: it opens in a quarter of the time and half the memory.
+    `without` names what ONNX Runtime is not to do then.
     """
     import onnxruntime
 
@@ -219,4 +224,6 @@ def open_session(
         beside = "session.optimized_model_external_initializers_"
         options.add_session_config_entry(f"{beside}file_name", f"{optimize_into.stem}.bin")
         options.add_session_config_entry(f"{beside}min_size_in_bytes", "1024")
-    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        str(model), options, providers=["CPUExecutionProvider"], disabled_optimizers=[*without]
+    )

@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 from promptlib.index.lexical import Postings, weight_of
 
+AT_ONCE = 32
+"""Terms whose postings are in memory together: a query may have hundreds."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -116,16 +119,23 @@ def bm25_scores(known: Sequence[KnownTerm], corpus: Corpus) -> NDArray[np.float6
     Only rows alive make the statistics. Rows without any of the terms score 0. Equal rows score
     equal to the last bit, wherever they lie.
     """
-    if not known:
-        return np.zeros(sum(len(part.alive) for part in corpus.parts))
-    scores: list[NDArray[Any]] = []
-    for number, (part, weights) in enumerate(zip(corpus.parts, corpus.weights, strict=True)):
-        rows = [part.postings.rows[term.postings[number]] for term in known]
-        given = [term.times * term.rarity * weights[term.postings[number]] for term in known]
-        # One pass over all postings adds them up term after term, as a loop would.
-        joined = np.concatenate(rows), np.concatenate(given)
-        scores.append(np.bincount(*joined, minlength=len(part.alive)))
+    scores = [_scores_of(known, corpus, number) for number in range(len(corpus.parts))]
     return scores[0] if len(scores) == 1 else np.concatenate(scores)
+
+
+def _scores_of(known: Sequence[KnownTerm], corpus: Corpus, number: int) -> NDArray[np.float64]:
+    """Score the rows of one part. One pass over postings adds term after term, as a loop would."""
+    part, weights = corpus.parts[number], corpus.weights[number]
+    scores: NDArray[Any] = np.zeros(len(part.alive))
+    for start in range(0, len(known), AT_ONCE):
+        terms = known[start : start + AT_ONCE]
+        rows = [part.postings.rows[term.postings[number]] for term in terms]
+        given = [term.times * term.rarity * weights[term.postings[number]] for term in terms]
+        if start:  # what the terms before these gave
+            rows.insert(0, np.arange(len(scores), dtype=np.int32))
+            given.insert(0, scores)
+        scores = np.bincount(np.concatenate(rows), np.concatenate(given), len(scores))
+    return scores
 
 
 def bm25_scores_at(
