@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,8 +27,8 @@ class Scored(NamedTuple):
 
     def and_more(self, others: Scored) -> Scored:
         """Join others to these, the nearest first."""
-        parts = zip(self, others, strict=True)
-        return Scored._make(map(np.concatenate, parts)).nearest_first()
+        pairs: Iterable[Any] = zip(self, others, strict=True)
+        return Scored._make(np.concatenate(pair) for pair in pairs).nearest_first()
 
     def first(self, k: int) -> Scored:
         """Keep the nearest."""
