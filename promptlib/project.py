@@ -10,23 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from sqlalchemy import Connection
-
 from promptlib.config import ProjectConfig, ProjectProgress
 from promptlib.embedding.ahead import embedded_ahead
 from promptlib.embedding.embedder import Embedder
 from promptlib.embedding.loading import LazyEmbedder
 from promptlib.errors import ConfigError, InputsError, PromptlibError
 from promptlib.filtering import Where
-from promptlib.index.state import State
-from promptlib.index.vector import ExampleIndex
 from promptlib.prompt import Prompt
 from promptlib.request import Request, make_request
 from promptlib.retrieval import Hit, Query, search_examples
 from promptlib.selection.pool import Strategy
 from promptlib.selection.strategies import strategy_name
 from promptlib.settings import Options, Settings
-from promptlib.shortlist import make_shortlist, settled
+from promptlib.shortlist import begin_searches, make_shortlist, settled
 from promptlib.store.database import Database
 from promptlib.templates import ProjectTemplates
 from promptlib.templating.template import Template
@@ -245,7 +241,16 @@ class Project(ProjectTemplates):
         with self.database.read() as connection:
             state = index.refresh(connection)
             notes = tuple(self._store_notes(index.store, len(state), state.pending))
-            build = partial(self._shown, index, state, connection, notes)
+            # The same for all, as the template is.
+            template, settings = requests[0].template, requests[0].settings
+            tuned = index.settings(state, connection).tuned_of(settings.model)
+            settings = settled(settings, tuned, state.origin.fingerprint)
+
+            def build(request: Request, query: Query | None) -> Prompt:
+                found = make_shortlist(index, state, connection, query, settings, template)
+                settled_on = replace(request, settings=settings, notes=(*notes, *found.notes))
+                return settled_on.prompt(found)
+
             if not requests[0].searches:
                 return [build(each, None) for each in requests]
             recipe = index.settings(state, connection).embed
@@ -254,19 +259,11 @@ class Project(ProjectTemplates):
                 with _numbered(number if len(requests) > 1 else 0):
                     texts.append(request.query_text(recipe))
             made = {}
-            for at, vector in embedded_ahead(index.embedder, texts):
+            begin = partial(begin_searches, state, settings, template)
+            for at, vector, begun in embedded_ahead(index.embedder, texts, begin):
                 with _numbered(at + 1 if len(requests) > 1 else 0):
-                    made[at] = build(requests[at], Query(texts[at], vector))
+                    made[at] = build(requests[at], Query(texts[at], vector, begun))
             return [made[at] for at in range(len(made))]
-
-    def _shown(
-        self, index: ExampleIndex, state: State, connection: Connection, notes: tuple[str, ...],
-        request: Request, query: Query | None,
-    ) -> Prompt:  # fmt: skip
-        tuned = index.settings(state, connection).tuned_of(request.settings.model)
-        settings = settled(request.settings, tuned, state.origin.fingerprint)
-        found = make_shortlist(index, state, connection, query, settings, request.template)
-        return replace(request, settings=settings, notes=(*notes, *found.notes)).prompt(found)
 
 
 @contextmanager

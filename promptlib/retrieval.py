@@ -11,6 +11,7 @@ from promptlib.example import Example
 from promptlib.filtering import Where
 from promptlib.index.candidates import Candidates
 from promptlib.index.lexical import terms_of
+from promptlib.index.nearest import Scan
 from promptlib.index.state import Mask, State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.selection.pool import Strategy, Weights
@@ -28,6 +29,8 @@ class Query:
 
     text: str
     vector: Vectors
+    begun: Scan | None = None
+    """What a scan for many queries found for it."""
 
 
 def find_candidates(
@@ -42,7 +45,7 @@ def find_candidates(
     if strategy in QUERY_FREE:
         count = max(depth, SAMPLE) if strategy == "diverse" else depth
         return state.sample(query.vector, count, seed, allowed)
-    near = state.nearest(query.vector, depth, allowed)
+    near = state.nearest(query.vector, depth, allowed, query.begun)
     if strategy in BY_MEANING:
         return near
     known = state.known_terms(terms_of(query.text))

@@ -9,14 +9,16 @@ import numpy as np
 from sqlalchemy import Connection
 
 from promptlib.budget.fit import DropReason
+from promptlib.embedding.embedder import Vectors
 from promptlib.example import Example
 from promptlib.explaining import LeftOut
 from promptlib.index.candidates import Candidates
 from promptlib.index.lexical import terms_of
+from promptlib.index.nearest import Scan
 from promptlib.index.state import Mask, State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.retrieval import SAMPLE, Query, chosen_strategy, find_candidates
-from promptlib.selection.strategies import NO_WORDS
+from promptlib.selection.strategies import NO_WORDS, QUERY_FREE
 from promptlib.settings import Settings
 from promptlib.shortlisted import Shortlist
 from promptlib.store.settings import Tuned
@@ -85,6 +87,19 @@ def settled(settings: Settings, tuned: Tuned | None, fingerprint: str) -> Settin
     return replace(settings, strategy=strategy, weights=weights)
 
 
+def begin_searches(
+    state: State, settings: Settings, template: Template, queries: Vectors
+) -> Sequence[Scan | None]:
+    """Do at once for many queries (n, dim) what `make_shortlist` of each would begin with."""
+    if settings.where or settings.strategy in QUERY_FREE:
+        return [None] * len(queries)
+    return state.scan(queries, _first_depth(settings, static_ids(template)))
+
+
+def _first_depth(settings: Settings, static: Sequence[str]) -> int:
+    return max(SHORTLIST, settings.k) + SPARE + len(static)
+
+
 def find_usable(
     state: State, query: Query, settings: Settings, fetch: Fetch, allowed: Mask | None = None,
     hides: Callable[[Candidates], Mask] | None = None, static: Sequence[str] = (),
@@ -95,7 +110,7 @@ def find_usable(
     as the query's own; those with the ids of `static` are shown already.
     """
     wanted = max(SHORTLIST, settings.k)
-    depth = wanted + SPARE + len(static)
+    depth = _first_depth(settings, static)
     while True:
         found = find_candidates(state, query, settings.strategy, depth, settings.seed, allowed)
         own = _own(found, query, settings)

@@ -52,6 +52,9 @@ def answers(index: ExampleIndex, k: int = 10) -> list[object]:
             words = state.word_scores(state.known_terms(terms_of(query)))
             for mask in (None, labelled, short):
                 near = state.nearest(vector, k, mask)
+                for begun in (*state.scan(vector[None], k), *state.scan(vector[None], k + 1)):
+                    again = state.nearest(vector, k, mask, begun)
+                    assert again.ids.tolist() == near.ids.tolist()
                 given += [near.ids.tolist(), near.labels.tolist(), near.similarity.tolist()]
                 best = state.joined(near, state.matching(words, k, mask), vector, words)
                 given += [best.ids.tolist(), best.lexical.tolist()]

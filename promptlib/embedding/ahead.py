@@ -30,17 +30,21 @@ def worked_ahead(work: Callable[[T], R], items: Iterable[T], threads: int = 1) -
         pool.shutdown(cancel_futures=True)
 
 
-def embedded_ahead(embedder: Embedder, texts: Sequence[str]) -> Iterator[tuple[int, Vectors]]:
-    """Give the place of each query and its vector (dim,), the longest first.
+def embedded_ahead(
+    embedder: Embedder, texts: Sequence[str], then: Callable[[Vectors], Sequence[T]]
+) -> Iterator[tuple[int, Vectors, T]]:
+    """Give the place of each query, its vector (dim,) and what `then` makes of it, longest first.
 
-    Queries of like length are embedded together, the next part while one is used.
+    Queries of like length are embedded together, the next part while one is used; `then` takes the
+    vectors of a part.
     """
     order = sorted(range(len(texts)), key=lambda at: -len(texts[at]))
     parts = [order[start : start + PART] for start in range(0, len(order), PART)]
 
-    def embed(part: Sequence[int]) -> Vectors:
-        return embedder.embed([texts[at] for at in part], kind="query")
+    def embed(part: Sequence[int]) -> Iterator[tuple[int, Vectors, T]]:
+        vectors = embedder.embed([texts[at] for at in part], kind="query")
+        return zip(part, vectors, then(vectors), strict=True)
 
     made = map(embed, parts) if len(parts) < 2 else worked_ahead(embed, parts, threads=2)
-    for part, vectors in zip(parts, made, strict=True):
-        yield from zip(part, vectors, strict=True)
+    for part in made:
+        yield from part

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,8 +88,7 @@ def find_sorted(
     return places, rows[places] == wanted
 
 
-@dataclass(frozen=True)
-class KnownTerm:
+class KnownTerm(NamedTuple):
     """A term of a query that some row alive has."""
 
     times: int

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,16 @@ TRAINED_ON = 40
 """Vectors for each centre, to find the centres by."""
 
 
+class Scan(NamedTuple):
+    """What a base found for a query, before its rows are scored by their exact vectors."""
+
+    wanted: int
+    """How many rows it was asked for."""
+    rows: Positions
+    ceiling: float | None
+    """The cosine that no other row exceeds; None where that isn't known."""
+
+
 @dataclass(frozen=True)
 class Flat:
     """Compares a query with every vector, in 8-bit numbers."""
@@ -60,31 +70,38 @@ class Flat:
     recall: ClassVar[float] = 1.0
     margin: ClassVar[int] = 0
 
-    def find(
-        self, query: Vectors, count: int, allowed: Mask, selector: Any
-    ) -> tuple[Positions, float | None]:
+    def find(self, queries: Vectors, count: int, allowed: Mask, selector: Any) -> list[Scan]:
         """Find the rows that may be among the `count` nearest of those allowed, or equal the last.
 
-        `selector`, if any, passes the same rows as `allowed`. Also gives the cosine that no other
-        row exceeds; None where that isn't known.
+        `queries` are (n, dim); `selector`, if any, passes the same rows as `allowed`.
         """
         faiss = open_faiss()
         # OpenMP's setting is the calling thread's own; one thread is fastest for one query.
         faiss.omp_set_num_threads(1)
         parameters = faiss.SearchParameters(sel=selector) if selector is not None else None
         fetched = min(count + FURTHER, len(allowed))
-        scale = _scale_of(query)
-        rounded, lost = _rounded(query, scale)
-        [products], [found] = self.faiss_index.search(rounded[None], fetched, params=parameters)
-        if found[-1] < 0 or fetched == len(allowed):
-            return found[found >= 0], -1.0
+        scales = [_scale_of(query) for query in queries]
+        rounded, lost = _rounded(queries, np.array(scales)[:, None])
+        products, found = self.faiss_index.search(rounded, fetched, params=parameters)
+        return [
+            self._surely(count, fetched == len(allowed), *parts)
+            for parts in zip(found, products, scales, lost, strict=True)
+        ]
+
+    def _surely(
+        self, count: int, is_all: bool, found: Positions, products: Vectors, scale: float,
+        lost: Vectors,
+    ) -> Scan:  # fmt: skip
+        """Keep of what was found for a query all that may be among the nearest."""
+        if is_all or found[-1] < 0:
+            return Scan(count, found[found >= 0], -1.0)
         # So much may be missing in a cosine: what was rounded away of the row and of the query.
         missing = self.error + (math.sqrt(lost @ lost) + SUMMED) * (1 + self.error)
         scores = products / (self.scale * scale)
         least = float(scores[count - 1]) - 2 * missing - TIE
         if scores[-1] < least:
-            return found[scores >= least], least + missing
-        return found, float(scores[-1]) + missing
+            return Scan(count, found[scores >= least], least + missing)
+        return Scan(count, found, float(scores[-1]) + missing)
 
 
 @dataclass(frozen=True)
@@ -102,14 +119,19 @@ class Inverted:
     margin: ClassVar[int] = 16
     """Rows to ask for beyond those wanted, so that a tie at the end is seen whole."""
 
-    def find(
-        self, query: Vectors, count: int, allowed: Mask, selector: Any
-    ) -> tuple[Positions, float | None]:
-        """Find about the `count` nearest rows of those allowed."""
+    def find(self, queries: Vectors, count: int, allowed: Mask, selector: Any) -> list[Scan]:
+        """Find about the `count` nearest rows of those allowed to each query (n, dim).
+
+        One after the other: for many at once, FAISS's sums of floats have another order, and which
+        cells are nearest may change.
+        """
+        return [self._find(query, count, allowed, selector) for query in queries]
+
+    def _find(self, query: Vectors, count: int, allowed: Mask, selector: Any) -> Scan:
         if np.count_nonzero(allowed) <= SCANNED:
             all_places = np.flatnonzero(allowed)
             scores = self.vectors[all_places].astype(np.float32) @ query
-            return all_places[np.argpartition(-scores, count - 1)[:count]], None
+            return Scan(count, all_places[np.argpartition(-scores, count - 1)[:count]], None)
         faiss = open_faiss()
         faiss.omp_set_num_threads(1)
         parameters = faiss.SearchParametersIVF(nprobe=self.probes, sel=selector)
@@ -118,8 +140,7 @@ class Inverted:
         if found[-1] < 0 and self.probes < self.faiss_index.nlist:  # these cells have too few
             parameters.nprobe = self.faiss_index.nlist
             found = self.faiss_index.search(query[None], fetched, params=parameters)[1][0]
-        places: Positions = found[found >= 0]
-        return places, None
+        return Scan(count, found[found >= 0], None)
 
 
 Finder = Flat | Inverted
@@ -144,10 +165,21 @@ def _scale_of(vectors: NDArray[Any]) -> float:
     return 127 / float(np.abs(vectors).max(initial=2**-10))
 
 
-def _rounded(vectors: Vectors, scale: float) -> tuple[Vectors, Vectors]:
+def _rounded(vectors: Vectors, scale: float | Vectors) -> tuple[Vectors, Vectors]:
     """Scale vectors to integers; also gives what was rounded away of them."""
-    rounded = np.rint(vectors * np.float32(scale))
-    return rounded, vectors - rounded / np.float32(scale)
+    scale = np.asarray(scale, np.float32)
+    rounded = np.rint(vectors * scale)
+    return rounded, vectors - rounded / scale
+
+
+def make_selector(alive: Mask) -> Any:
+    """Make FAISS's filter of rows; None where all may be found."""
+    if alive.all():
+        return None
+    bits = np.packbits(alive, bitorder="little")
+    selector = open_faiss().IDSelectorBitmap(bits)
+    selector.bits_owner = bits  # FAISS keeps the address only
+    return selector
 
 
 def make_inverted(vectors: Halves, seed: int = 0) -> Any:

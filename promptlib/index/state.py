@@ -20,7 +20,7 @@ from promptlib.index.base import Base, Origin, Rows
 from promptlib.index.bm25 import Corpus, KnownTerm, Part, known_terms, word_weights
 from promptlib.index.candidates import Candidates, Scored
 from promptlib.index.lots import draw_lots
-from promptlib.index.nearest import SUMMED, open_faiss
+from promptlib.index.nearest import SUMMED, Scan, make_selector
 from promptlib.index.volumes import count_volume
 from promptlib.index.word_scores import WordScores
 from promptlib.store.vectors import Halves
@@ -35,6 +35,9 @@ WHOLE_TIES = 100_000
 Mask = NDArray[np.bool_]
 Positions = NDArray[np.int64]
 """Of rows in a State: those of the base, then those of the delta."""
+
+NOTHING = Scan(0, np.zeros(0, np.int64), -1.0)
+"""Of a base without rows that may be found."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,17 @@ class State:
 
     # -- finding ---------------------------------------------------------------------------------
 
-    def nearest(self, query: Vectors, k: int, allowed: Mask | None = None) -> Candidates:
+    def scan(self, queries: Vectors, k: int) -> list[Scan]:
+        """Begin to look for the k nearest rows to each of many unit vectors (n, dim) at once."""
+        return self._scan(queries, k + self.base.finder.margin, self.alive)
+
+    def nearest(
+        self, query: Vectors, k: int, allowed: Mask | None = None, begun: Scan | None = None
+    ) -> Candidates:
         """Find the k nearest rows to a unit vector (dim,); fewer when there are fewer.
 
-        `allowed` marks, by position, the rows that may be found; the dead never are.
+        `allowed` marks, by position, the rows that may be found; the dead never are. `begun` is the
+        query's part of a `scan` for as many.
         """
         alive = self.alive if allowed is None else self.alive & allowed
         count = self._living if allowed is None else int(np.count_nonzero(alive))
@@ -70,7 +80,7 @@ class State:
         if not k:
             return Candidates.none(len(query))
         while True:
-            positions, ceiling = self._fetch(query, fetch, alive)
+            positions, ceiling = self._fetch(query, fetch, alive, begun)
             found = self._compared(positions, query)
             if ceiling is None:
                 ceiling = found.similarity[fetch - 1] if len(positions) >= fetch else -1.0
@@ -208,24 +218,17 @@ class State:
             words=np.zeros((len(positions), 0)),
         )
 
-    def _fetch(self, query: Vectors, count: int, alive: Mask) -> tuple[Positions, float | None]:
+    def _fetch(
+        self, query: Vectors, count: int, alive: Mask, begun: Scan | None
+    ) -> tuple[Positions, float | None]:
         """Find positions among base and delta: at least the `count` nearest of each.
 
         Also gives the cosine that no other row exceeds; None where the base can't tell.
         """
-        base_rows = len(self.base.rows)
-        in_base = alive[:base_rows]
-        all_alive = alive is self.alive
-        wanted = min(
-            count, self._words.parts[0].rows if all_alive else int(np.count_nonzero(in_base))
-        )
-        found: Positions = np.zeros(0, np.int64)
-        ceiling: float | None = -1.0
-        if wanted:
-            selector = self._selector if all_alive else _selector(in_base)
-            found, ceiling = self.base.finder.find(query, wanted, in_base, selector)
+        [(_, found, ceiling)] = self._scan(query[None], count, alive, begun)
         if not len(self.delta):
             return found, ceiling
+        base_rows = len(self.base.rows)
         changed = np.flatnonzero(alive[base_rows:])
         if len(changed) > count:
             scores = self.delta.vectors[changed].astype(np.float32) @ query
@@ -235,9 +238,23 @@ class State:
                 ceiling = max(ceiling, float(scores[order[count]]) + SUMMED)
         return np.concatenate([found, changed + base_rows]), ceiling
 
+    def _scan(
+        self, queries: Vectors, count: int, alive: Mask, begun: Scan | None = None
+    ) -> list[Scan]:
+        """Find the `count` nearest of the base's rows that are marked; maybe that was done."""
+        in_base = alive[: len(self.base.rows)]
+        is_all = alive is self.alive
+        wanted = min(count, self._words.parts[0].rows if is_all else np.count_nonzero(in_base))
+        if is_all and begun is not None and begun.wanted == wanted:
+            return [begun]
+        if not wanted:
+            return [NOTHING] * len(queries)
+        selector = self._selector if is_all else make_selector(in_base)
+        return self.base.finder.find(queries, int(wanted), in_base, selector)
+
     @cached_property
     def _selector(self) -> Any:
-        return _selector(self.alive[: len(self.base.rows)])
+        return make_selector(self.alive[: len(self.base.rows)])
 
     @cached_property
     def _words(self) -> Corpus:
@@ -278,13 +295,3 @@ class State:
     def _delta_codes(self) -> NDArray[np.int32]:
         codes = self.delta.labels
         return np.where(codes < 0, -1, codes + len(self.base.rows.label_names)).astype(np.int32)
-
-
-def _selector(alive: Mask) -> Any:
-    """Make FAISS's filter of rows; None where all may be found."""
-    if alive.all():
-        return None
-    bits = np.packbits(alive, bitorder="little")
-    selector = open_faiss().IDSelectorBitmap(bits)
-    selector.bits_owner = bits  # FAISS keeps the address only
-    return selector
