@@ -86,16 +86,9 @@ def main() -> None:
     plain = [{"input": row["input"], "output": row["output"]} for row in rows]
     (WORK / "rows.json").write_text(json.dumps(plain), encoding="utf-8")
     figures: Figures = {tool: {} for tool in arguments.tools}
-    for tool in arguments.tools:
-        say(f"{tool}: ingest")
-        shutil.rmtree(folder_of(tool), ignore_errors=True)  # or it would find all there
-        done = measured("ingest", tool, part(0, count))
-        figures[tool] |= {
-            "ingest_rows_per_s": done["rows"] / done["seconds"], "disk_mb": done["disk_mb"],
-            "ingest_peak_mib": done["peak_mib"],
-        }  # fmt: skip
+    take_ingest(figures, rounds)
     take_rounds(figures, rounds, count)
-    take_threads(figures, min(count, 200))
+    take_threads(figures, rounds, count)
     facts = {
         "date": datetime.now(UTC).date().isoformat(), "machine": machine(), "rows": len(rows),
         "rounds": rounds, "queries": rounds * count, "tools": figures,
@@ -113,6 +106,22 @@ def part(start: int, count: int) -> Path:
     texts = queries()
     file.write_text(json.dumps([texts[at % len(texts)] for at in range(start, start + count)]))
     return file
+
+
+def take_ingest(figures: Figures, rounds: int) -> None:
+    """Rows in, embedded, into an empty folder; all tools in turn."""
+    found: dict[str, list[dict[str, Any]]] = {tool: [] for tool in figures}
+    for number in range(rounds):
+        for tool, mine in found.items():
+            say(f"{tool}: ingest {number + 1} of {rounds}")
+            shutil.rmtree(folder_of(tool), ignore_errors=True)  # or it would find all there
+            mine.append(measured("ingest", tool, part(0, 1)))
+    for tool, mine in found.items():
+        figures[tool] |= {
+            "ingest_rows_per_s": median([done["rows"] / done["seconds"] for done in mine]),
+            "disk_mb": mine[-1]["disk_mb"],
+            "ingest_peak_mib": max(done["peak_mib"] for done in mine),
+        }
 
 
 def take_rounds(figures: Figures, rounds: int, count: int) -> None:
@@ -159,20 +168,24 @@ def take_rounds(figures: Figures, rounds: int, count: int) -> None:
         }  # fmt: skip
 
 
-def take_threads(figures: Figures, count: int) -> None:
+def take_threads(figures: Figures, rounds: int, count: int) -> None:
     """Prompts a second by 1, 4 and 16 threads, and many at once; texts must be the same."""
-    for tool, mine in figures.items():
-        said = None
-        for number in THREADS:
-            say(f"{tool}: {number} threads")
-            done = measured("threads", tool, part(0, count), str(number))
-            mine[f"per_s_{number}"] = done["per_second"]
-            said = said or done["texts"]
-            mine["same_texts"] = mine.get("same_texts", True) and done["texts"] == said
-        if is_ours(tool):
-            done = measured("many", tool, part(0, count))
-            mine["many_per_s"] = done["per_second"]
-            mine["same_texts"] = mine["same_texts"] and done["texts"] == said
+    ways = {**{f"per_s_{n}": ("threads", str(n)) for n in THREADS}, "many_per_s": ("many",)}
+    found: dict[str, dict[str, list[float]]] = {tool: {} for tool in figures}
+    for number in range(rounds):
+        for tool, mine in found.items():
+            said = None
+            for name, (measure, *more) in ways.items():
+                if measure == "many" and not is_ours(tool):
+                    continue
+                say(f"{tool}: {measure} {' '.join(more)}, round {number + 1} of {rounds}")
+                done = measured(measure, tool, part(number * count, count), *more)
+                mine.setdefault(name, []).append(done["per_second"])
+                said = said or done["texts"]
+                same = figures[tool].get("same_texts", True)
+                figures[tool]["same_texts"] = same and done["texts"] == said
+    for tool, mine in found.items():
+        figures[tool] |= {name: median(rates) for name, rates in mine.items()}
 
 
 def token_counter() -> Any:
