@@ -169,8 +169,9 @@ def take_rounds(figures: Figures, rounds: int, count: int) -> None:
 
 
 def take_threads(figures: Figures, rounds: int, count: int) -> None:
-    """Prompts a second by 1, 4 and 16 threads, and many at once; texts must be the same."""
+    """Prompts a second by 1, 4 and 16 threads, and all rounds' at once; texts must be the same."""
     ways = {**{f"per_s_{n}": ("threads", str(n)) for n in THREADS}, "many_per_s": ("many",)}
+    everything = part(0, rounds * count)
     found: dict[str, dict[str, list[float]]] = {tool: {} for tool in figures}
     for number in range(rounds):
         for tool, mine in found.items():
@@ -179,11 +180,14 @@ def take_threads(figures: Figures, rounds: int, count: int) -> None:
                 if measure == "many" and not is_ours(tool):
                     continue
                 say(f"{tool}: {measure} {' '.join(more)}, round {number + 1} of {rounds}")
-                done = measured(measure, tool, part(number * count, count), *more)
+                at_once = measure == "many"
+                texts = everything if at_once else part(number * count, count)
+                done = measured(measure, tool, texts, *more)
                 mine.setdefault(name, []).append(done["per_second"])
                 said = said or done["texts"]
+                told = done["texts"][number * count if at_once else 0 :][: len(said)]
                 same = figures[tool].get("same_texts", True)
-                figures[tool]["same_texts"] = same and done["texts"] == said
+                figures[tool]["same_texts"] = same and told == said
     for tool, mine in found.items():
         figures[tool] |= {name: median(rates) for name, rates in mine.items()}
 
