@@ -169,12 +169,17 @@ def take_rounds(figures: Figures, rounds: int, count: int) -> None:
 
 
 def take_threads(figures: Figures, rounds: int, count: int) -> None:
-    """Prompts a second by 1, 4 and 16 threads, and all rounds' at once; texts must be the same."""
+    """Prompts a second by 1, 4 and 16 threads, and all rounds' at once; texts must be the same.
+
+    The others take one round: some need minutes for it.
+    """
     ways = {**{f"per_s_{n}": ("threads", str(n)) for n in THREADS}, "many_per_s": ("many",)}
     everything = part(0, rounds * count)
     found: dict[str, dict[str, list[float]]] = {tool: {} for tool in figures}
     for number in range(rounds):
         for tool, mine in found.items():
+            if number and not is_ours(tool):
+                continue
             said = None
             for name, (measure, *more) in ways.items():
                 if measure == "many" and not is_ours(tool):
