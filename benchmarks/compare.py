@@ -1,7 +1,7 @@
 """promptlib beside what else one would take: make bench, or python benchmarks/compare.py [--quick]
 
 Each tool gets the same model, rows, queries, k and budget, and runs as its own documentation says,
-in processes of its own; rounds of all tools alternate. Writes results/compare.json and compare.png,
+in processes of its own; all tools take turns. Writes results/compare.json and compare.png,
 and the tables of benchmarks/README.md and the README.
 """
 
@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ WORK = RESULTS / "compare"
 PEERS = CHECKOUT / ".bench" / "bin" / "python"
 STORE = CHECKOUT / "example_stores" / "banking77" / "examples.jsonl"
 THREADS = (1, 4, 16)
-MEASURED = ("import", "first", "peak", "times", "medians", "hits", "over")
+TURN = 20
+"""Prompts that a tool builds before it is the next one's turn."""
+ENVIRONMENT = os.environ | {"PYTHONWARNINGS": "ignore"}
 
 Figures = dict[str, dict[str, Any]]
 
@@ -37,24 +40,25 @@ def folder_of(tool: str) -> Path:
     return WORK / tool.replace(" ", "_")
 
 
-def measured(measure: str, tool: str, queries_file: Path, *more: str) -> dict[str, Any]:
-    """Run one measure in a process of its own; adds its wall clock and peak memory."""
+def command(measure: str, tool: str, queries_file: Path, *more: str) -> list[str]:
     python = sys.executable if is_ours(tool) else str(PEERS)
     folder = folder_of(tool)
     folder.mkdir(parents=True, exist_ok=True)
     script = str(HERE / "peers" / "measure.py")
-    command = [python, script, measure, tool, model(python), str(folder), str(queries_file), *more]
-    environment = os.environ | {"PYTHONWARNINGS": "ignore"}
+    return [python, script, measure, tool, model(python), str(folder), str(queries_file), *more]
+
+
+def measured(measure: str, tool: str, queries_file: Path, *more: str) -> dict[str, Any]:
+    """Run one measure in a process of its own; adds its wall clock and peak memory."""
+    line = command(measure, tool, queries_file, *more)
     output = WORK / "output.txt"
     with output.open("w") as out, (WORK / "errors.txt").open("w") as errors:
         start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=out, stderr=errors, env=environment)
+        process = subprocess.Popen(line, stdout=out, stderr=errors, env=ENVIRONMENT)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
     if status:
-        raise SystemExit(
-            f"{' '.join(command)} failed:\n{(WORK / 'errors.txt').read_text()[-2000:]}"
-        )
+        raise SystemExit(f"{' '.join(line)} failed:\n{(WORK / 'errors.txt').read_text()[-2000:]}")
     found: dict[str, Any] = json.loads(output.read_text().splitlines()[-1])
     return found | {"wall_s": seconds, "peak_mib": usage.ru_maxrss / 1024}
 
@@ -87,7 +91,8 @@ def main() -> None:
     (WORK / "rows.json").write_text(json.dumps(plain), encoding="utf-8")
     figures: Figures = {tool: {} for tool in arguments.tools}
     take_ingest(figures, rounds)
-    take_rounds(figures, rounds, count)
+    take_processes(figures, rounds)
+    take_prompts(figures, rounds * count)
     take_threads(figures, rounds, count)
     facts = {
         "date": datetime.now(UTC).date().isoformat(), "machine": machine(), "rows": len(rows),
@@ -124,48 +129,84 @@ def take_ingest(figures: Figures, rounds: int) -> None:
         }
 
 
-def take_rounds(figures: Figures, rounds: int, count: int) -> None:
-    """Fresh processes and single prompts, all tools in turn."""
-    known = labels()
-    found: dict[str, dict[str, list[Any]]] = {
-        tool: {
-            "import": [],
-            "first": [],
-            "peak": [],
-            "times": [],
-            "medians": [],
-            "hits": [],
-            "over": [],
-        }
-        for tool in figures
+def take_processes(figures: Figures, rounds: int) -> None:
+    """Fresh processes, all tools in turn."""
+    found: dict[str, dict[str, list[float]]] = {
+        tool: {"import": [], "first": [], "peak": []} for tool in figures
     }
-    count_tokens = token_counter()
     for number in range(rounds):
-        start = number * count
         for tool, mine in found.items():
-            say(f"{tool}: round {number + 1} of {rounds}")
-            measured("first", tool, part(start, count))  # its files are warm from here on
-            mine["import"].append(measured("import", tool, part(start, count))["wall_s"])
-            first = measured("first", tool, part(start, count))
+            say(f"{tool}: fresh processes, round {number + 1} of {rounds}")
+            measured("first", tool, part(number, 1))  # its files are warm from here on
+            mine["import"].append(measured("import", tool, part(number, 1))["wall_s"])
+            first = measured("first", tool, part(number, 1))
             mine["first"].append(first["wall_s"])
             mine["peak"].append(first["peak_mib"])
-            done = measured("latency", tool, part(start, count))
-            mine["times"] += done["times"]
-            mine["medians"].append(median(done["times"]))
-            for at, (text, shown) in enumerate(done["prompts"], start + count - len(done["times"])):
-                mine["hits"].append(known[at % len(known)] in shown)
-                mine["over"].append(count_tokens(text) > BUDGET)
     for tool, mine in found.items():
-        times = mine["times"]
         figures[tool] |= {
             "import_s": median(mine["import"]), "first_s": median(mine["first"]),
             "peak_mib": max(mine["peak"]),
+        }  # fmt: skip
+
+
+def take_prompts(figures: Figures, count: int) -> None:
+    """Single prompts in processes that live side by side: a few of one tool's, then the next's."""
+    say(f"single prompts, {TURN} of each tool's in turn")
+    known, count_tokens = labels(), token_counter()
+    found: dict[str, dict[str, list[Any]]] = {
+        tool: {"times": [], "hits": [], "over": []} for tool in figures
+    }
+    with ExitStack() as stack:
+        takers = {tool: stack.enter_context(Taker(tool, part(0, count))) for tool in figures}
+        for taker in takers.values():
+            taker.turn()  # opens and warms, and counts for nothing
+        for start in range(TURN, count, TURN):
+            for tool, mine in found.items():
+                done = takers[tool].turn()
+                mine["times"] += done["times"]
+                for at, (text, shown) in enumerate(done["prompts"], start):
+                    mine["hits"].append(known[at % len(known)] in shown)
+                    mine["over"].append(count_tokens(text) > BUDGET)
+    for tool, mine in found.items():
+        times = mine["times"]
+        figures[tool] |= {
             "p50_ms": 1e3 * median(times), "p95_ms": 1e3 * percentile(times, 0.95),
             "p99_ms": 1e3 * percentile(times, 0.99),
-            "medians_ms": [1e3 * each for each in mine["medians"]],
             "label_hit": sum(mine["hits"]) / len(mine["hits"]),
             "over_budget": sum(mine["over"]), "prompts": len(mine["over"]),
         }  # fmt: skip
+
+
+class Taker:
+    """A process of a tool that waits for its turn."""
+
+    def __init__(self, tool: str, queries_file: Path) -> None:
+        self.errors = folder_of(tool).with_suffix(".errors").open("w+")
+        self.process = subprocess.Popen(
+            command("latency", tool, queries_file), text=True, env=ENVIRONMENT,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+        )  # fmt: skip
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.write, self.read = self.process.stdin, self.process.stdout
+
+    def __enter__(self) -> Taker:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.errors.close()
+
+    def turn(self) -> dict[str, Any]:
+        """Let it build the prompts of its next queries."""
+        self.write.write("\n")
+        self.write.flush()
+        for line in self.read:
+            if line.startswith('{"times"'):  # tools say other things, too
+                done: dict[str, Any] = json.loads(line)
+                return done
+        self.errors.seek(0)
+        raise SystemExit(f"a process ended before its turn:\n{self.errors.read()[-2000:]}")
 
 
 def take_threads(figures: Figures, rounds: int, count: int) -> None:

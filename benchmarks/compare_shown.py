@@ -39,7 +39,8 @@ def table(facts: dict[str, Any], columns: tuple[str, ...]) -> str:
         lines.append("| " + " | ".join([tool, *cells]) + " |")
     told = (
         f"BANKING77, {facts['rows']:,} rows, all-MiniLM-L6-v2, k 8; {facts['queries']:,} prompts "
-        f"each in {facts['rounds']} alternating rounds; {facts['machine']}, {facts['date']}."
+        f"each, a few of one tool's, then the next's; all else in rounds; {facts['machine']}, "
+        f"{facts['date']}."
     )
     return "\n".join([*lines, "", told])
 

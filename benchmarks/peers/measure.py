@@ -22,7 +22,7 @@ os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
 
 from tools import TOOLS, Tool
 
-WARM = 20
+WARM = TURN = 20
 
 
 def ingest(tool: Tool, folder: Path) -> dict[str, float]:
@@ -35,16 +35,17 @@ def ingest(tool: Tool, folder: Path) -> dict[str, float]:
     return {"rows": len(rows), "seconds": seconds, "disk_mb": size / 1e6}
 
 
-def latency(tool: Tool, queries: list[str]) -> dict[str, object]:
+def latency(tool: Tool, queries: list[str]) -> None:
+    """Build the prompts of some queries for each line of stdin, so that tools can take turns."""
     tool.open()
-    for query in queries[:WARM]:
-        tool.prompt(query)
-    times, made = [], []
-    for query in queries[WARM:]:
-        start = time.perf_counter()
-        made.append(tool.prompt(query))
-        times.append(time.perf_counter() - start)
-    return {"times": times, "prompts": made}
+    for start in range(0, len(queries), TURN):
+        sys.stdin.readline()
+        times, made = [], []
+        for query in queries[start : start + TURN]:
+            begun = time.perf_counter()
+            made.append(tool.prompt(query))
+            times.append(time.perf_counter() - begun)
+        print("\n" + json.dumps({"times": times, "prompts": made}), flush=True)
 
 
 def threads(tool: Tool, queries: list[str], count: int) -> dict[str, object]:
@@ -82,7 +83,7 @@ def main() -> None:
         tool.open()
         tool.prompt(queries[0])
     elif measure == "latency":
-        found = latency(tool, queries)
+        latency(tool, queries)
     elif measure == "threads":
         found = threads(tool, queries, int(rest[0]))
     elif measure == "many":
