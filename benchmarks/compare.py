@@ -23,14 +23,12 @@ from typing import Any
 from common import CHECKOUT, HERE, RESULTS, labels, median, percentile, queries
 
 sys.path.insert(0, str(HERE / "peers"))
-from tools import BUDGET, TOOLS, is_ours
+from tools import BUDGET, TOOLS, TURN, is_ours
 
 WORK = RESULTS / "compare"
 PEERS = CHECKOUT / ".bench" / "bin" / "python"
 STORE = CHECKOUT / "example_stores" / "banking77" / "examples.jsonl"
 THREADS = (1, 4, 16)
-TURN = 20
-"""Prompts that a tool builds before it is the next one's turn."""
 ENVIRONMENT = os.environ | {"PYTHONWARNINGS": "ignore"}
 
 Figures = dict[str, dict[str, Any]]

@@ -20,9 +20,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
 
-from tools import TOOLS, Tool
+from tools import TOOLS, TURN, Tool
 
-WARM = TURN = 20
+WARM = 20
 
 
 def ingest(tool: Tool, folder: Path) -> dict[str, float]:
