@@ -1,6 +1,8 @@
 """Words and BM25, with bm25s as the reference."""
 
 import random
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -10,6 +12,16 @@ from hypothesis import strategies as st
 
 from promptlib.index.bm25 import Corpus, Part, bm25_scores, known_terms, word_weights
 from promptlib.index.lexical import Postings, terms_of, words_of
+
+FINALISERS = """
+import gc
+gc.disable()  # what is garbage stays, to be seen
+import cli.main, promptlib
+from promptlib.index.lexical import words_of
+words_of("plain words")
+print([type(o) for o in gc.get_objects() if type(o).__module__ == "regex._regex_core"
+       and hasattr(type(o), "__del__")])
+"""
 
 texts = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=8).map(" ".join), max_size=12)
 
@@ -36,6 +48,11 @@ def scores(query: str, rows: list[str], alive: list[bool] | None = None) -> np.n
 )
 def test_words(text: str, words: list[str]) -> None:
     assert words_of(text) == words
+
+
+def test_plain_words_leave_no_finaliser_that_could_swallow_an_interrupt() -> None:
+    done = subprocess.run([sys.executable, "-c", FINALISERS], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
 
 
 @given(st.text(st.characters(max_codepoint=127)))

@@ -20,9 +20,6 @@ K1, B = 1.5, 0.75
 
 # Scripts that put no spaces between words give pairs of characters, which overlap.
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
-_WORDS = regex.compile(
-    rf"(?P<unspaced>[{_UNSPACED}][{_UNSPACED}\p{{M}}]*)|(?:(?![{_UNSPACED}])[\p{{L}}\p{{M}}\p{{N}}_])+"
-)
 _ASCII_WORDS = re.compile("[a-z0-9_]+")  # the same of plain text, in a tenth of the time
 
 
@@ -31,13 +28,26 @@ def words_of(text: str) -> list[str]:
     if text.isascii():
         return _ASCII_WORDS.findall(text.lower())
     words: list[str] = []
-    for match in _WORDS.finditer(unicodedata.normalize("NFKC", text).casefold()):
+    for match in _any_words().finditer(unicodedata.normalize("NFKC", text).casefold()):
         word = match[0]
         if match["unspaced"] is None or len(word) < 3:
             words.append(word)
         else:
             words += [word[at : at + 2] for at in range(len(word) - 1)]
     return words
+
+
+@lru_cache
+def _any_words() -> Any:
+    """Compile what cuts any text, when it is needed.
+
+    What that leaves to the garbage collector has finalisers, and an interrupt that meets one of
+    those is lost.
+    """
+    return regex.compile(
+        rf"(?P<unspaced>[{_UNSPACED}][{_UNSPACED}\p{{M}}]*)"
+        rf"|(?:(?![{_UNSPACED}])[\p{{L}}\p{{M}}\p{{N}}_])+"
+    )
 
 
 @lru_cache(maxsize=1 << 16)
