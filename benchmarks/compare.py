@@ -221,10 +221,10 @@ def take_threads(figures: Figures, rounds: int, count: int) -> None:
                 continue
             said = None
             for name, (measure, *more) in ways.items():
-                if measure == "many" and not is_ours(tool):
+                at_once = measure == "many"
+                if at_once and not is_ours(tool):
                     continue
                 say(f"{tool}: {measure} {' '.join(more)}, round {number + 1} of {rounds}")
-                at_once = measure == "many"
                 texts = everything if at_once else part(number * count, count)
                 done = measured(measure, tool, texts, *more)
                 mine.setdefault(name, []).append(done["per_second"])

@@ -76,7 +76,8 @@ class Flat:
         `queries` are (n, dim); `selector`, if any, passes the same rows as `allowed`.
         """
         faiss = open_faiss()
-        # OpenMP's setting is the calling thread's own; one thread is fastest for one query.
+        # OpenMP's setting is the calling thread's own; one thread is fastest for one query, and
+        # where many come together the other cores embed the next.
         faiss.omp_set_num_threads(1)
         parameters = faiss.SearchParameters(sel=selector) if selector is not None else None
         fetched = min(count + FURTHER, len(allowed))

@@ -241,7 +241,7 @@ class State:
     def _scan(
         self, queries: Vectors, count: int, alive: Mask, begun: Scan | None = None
     ) -> list[Scan]:
-        """Find the `count` nearest of the base's rows that are marked; maybe that was done."""
+        """Find the `count` nearest of the base's rows that are marked, unless `begun` is that."""
         in_base = alive[: len(self.base.rows)]
         is_all = alive is self.alive
         wanted = min(count, self._words.parts[0].rows if is_all else np.count_nonzero(in_base))
