@@ -1,16 +1,17 @@
 """The least that finding examples takes: tokenizer, ONNX session, flat FAISS. No promptlib.
 
 python benchmarks/bare.py MODEL_FOLDER VECTORS.npy QUERIES.jsonl [--once]
+
+Without --once it takes turns; see turns.py.
 """
 
 import json
-import statistics
 import sys
-import time
 
 import faiss
 import numpy as np
 from bare_model import open_bare
+from turns import answer, timed, turns
 
 model, vectors_file, queries_file = sys.argv[1:4]
 tokenizer, session = open_bare(model)
@@ -39,9 +40,5 @@ if "--once" in sys.argv:
 
     find(queries[0])
 else:
-    times = []
-    for query in queries:
-        start = time.perf_counter()
-        find(query)
-        times.append(time.perf_counter() - start)
-    print(json.dumps({"median": statistics.median(times), "times": times}))
+    for some in turns(queries):
+        answer({"times": timed(find, some)["times"]})

@@ -15,15 +15,15 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from common import CHECKOUT, HERE, RESULTS, labels, median, percentile, queries
+from turns import TURN, side_by_side
 
 sys.path.insert(0, str(HERE / "peers"))
-from tools import BUDGET, TOOLS, TURN, is_ours
+from tools import BUDGET, TOOLS, is_ours
 
 WORK = RESULTS / "compare"
 PEERS = CHECKOUT / ".bench" / "bin" / "python"
@@ -154,17 +154,13 @@ def take_prompts(figures: Figures, count: int) -> None:
     found: dict[str, dict[str, list[Any]]] = {
         tool: {"times": [], "hits": [], "over": []} for tool in figures
     }
-    with ExitStack() as stack:
-        takers = {tool: stack.enter_context(Taker(tool, part(0, count))) for tool in figures}
-        for taker in takers.values():
-            taker.turn()  # opens and warms, and counts for nothing
-        for start in range(TURN, count, TURN):
-            for tool, mine in found.items():
-                done = takers[tool].turn()
-                mine["times"] += done["times"]
-                for at, (text, shown) in enumerate(done["prompts"], start):
-                    mine["hits"].append(known[at % len(known)] in shown)
-                    mine["over"].append(count_tokens(text) > BUDGET)
+    commands = {tool: command("latency", tool, part(0, count)) for tool in figures}
+    for tool, start, done in side_by_side(commands, count, env=ENVIRONMENT):
+        mine = found[tool]
+        mine["times"] += done["times"]
+        for at, (text, shown) in enumerate(done["made"], start):
+            mine["hits"].append(known[at % len(known)] in shown)
+            mine["over"].append(count_tokens(text) > BUDGET)
     for tool, mine in found.items():
         times = mine["times"]
         figures[tool] |= {
@@ -173,38 +169,6 @@ def take_prompts(figures: Figures, count: int) -> None:
             "label_hit": sum(mine["hits"]) / len(mine["hits"]),
             "over_budget": sum(mine["over"]), "prompts": len(mine["over"]),
         }  # fmt: skip
-
-
-class Taker:
-    """A process of a tool that waits for its turn."""
-
-    def __init__(self, tool: str, queries_file: Path) -> None:
-        self.errors = folder_of(tool).with_suffix(".errors").open("w+")
-        self.process = subprocess.Popen(
-            command("latency", tool, queries_file), text=True, env=ENVIRONMENT,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-        )  # fmt: skip
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.write, self.read = self.process.stdin, self.process.stdout
-
-    def __enter__(self) -> Taker:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.errors.close()
-
-    def turn(self) -> dict[str, Any]:
-        """Let it build the prompts of its next queries."""
-        self.write.write("\n")
-        self.write.flush()
-        for line in self.read:
-            if line.startswith('{"times"'):  # tools say other things, too
-                done: dict[str, Any] = json.loads(line)
-                return done
-        self.errors.seek(0)
-        raise SystemExit(f"a process ended before its turn:\n{self.errors.read()[-2000:]}")
 
 
 def take_threads(figures: Figures, rounds: int, count: int) -> None:

@@ -15,11 +15,13 @@ import random
 import shutil
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from common import CHECKOUT, RESULTS, median, percentile, run, save
 from million_rows import million_rows, real_rows, varied
+from turns import TURN, answer, side_by_side, timed, turns
 
 TEMPLATE = """\
 ---
@@ -35,7 +37,7 @@ encoding: o200k_base
 {% endfor -%}
 {{ query }} =>"""
 SMALLER = (1_000, 10_000, 100_000)
-WARM = 20
+STRATEGIES = ("similar", "hybrid")
 
 
 def main() -> None:
@@ -43,13 +45,13 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--project", type=Path, default=RESULTS / "million")
-    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--queries", type=int, default=800)
     parser.add_argument("--measure", nargs=2, metavar=("STORE", "STRATEGY"), help=argparse.SUPPRESS)
     parser.add_argument("--step", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     root: Path = arguments.project
     if arguments.measure:
-        print(json.dumps(latency(root, *arguments.measure, arguments.queries)))
+        latency(root, *arguments.measure, arguments.queries)
         return
     if arguments.step:
         print(json.dumps(STEPS[arguments.step](root)))
@@ -57,18 +59,13 @@ def main() -> None:
     stores = prepare(root, arguments.data, arguments.rows)
     known = RESULTS / "million.json"
     peers = json.loads(known.read_text()).get("peers", {}) if known.is_file() else {}
-    figures: dict[str, Any] = {"rows": arguments.rows, "stores": {}, "peers": peers}
+    figures: dict[str, Any] = {"rows": arguments.rows, "peers": peers}
     for name in stores:
-        by: dict[str, Any] = {}
         read_once(root / ".promptlib" / "index" / name)
-        for strategy in ("similar", "hybrid"):
-            by[strategy] = json.loads(
-                child(root, "--queries", str(arguments.queries), "--measure", name, strategy)
-            )
-        figures["stores"][name] = by
-        print(name, json.dumps(by), file=sys.stderr)
+    figures["stores"] = latencies(root, stores, arguments.queries)
+    print(json.dumps(figures["stores"]), file=sys.stderr)
     for step in STEPS:
-        figures[step] = json.loads(child(root, "--step", step))
+        figures[step] = json.loads(run(*child(root, "--step", step)[1:]))
         print(step, json.dumps(figures[step]), file=sys.stderr)
     small, large = (figures["stores"][f"rows{count}"] for count in (10_000, arguments.rows))
     figures["times_of_ten_thousand"] = {
@@ -88,8 +85,8 @@ def read_once(folder: Path) -> None:
                 shutil.copyfileobj(opened, nowhere)
 
 
-def child(root: Path, *more: str) -> str:
-    return run("benchmarks/million.py", "--project", str(root), *more)
+def child(root: Path, *more: str) -> list[str]:
+    return [sys.executable, "benchmarks/million.py", "--project", str(root), *more]
 
 
 def prepare(root: Path, data: Path | None, rows: int) -> list[str]:
@@ -134,17 +131,34 @@ def queries(root: Path) -> list[str]:
     return found
 
 
-def latency(root: Path, store: str, strategy: str, count: int) -> dict[str, float]:
-    """One prompt after the other, in a process of its own."""
+def latencies(root: Path, stores: list[str], count: int) -> dict[str, dict[str, Any]]:
+    """Single prompts: a process for each store and strategy, which take turns."""
+    commands = {
+        f"{name} {strategy}": child(root, "--queries", str(count), "--measure", name, strategy)
+        for name in stores
+        for strategy in STRATEGIES
+    }
+    times: dict[str, list[float]] = {each: [] for each in commands}
+    resident: dict[str, float] = {}
+    for each, _, found in side_by_side(commands, TURN + count, cwd=CHECKOUT):
+        times[each] += found["times"]
+        resident[each] = found["memory_mib"]
+    figures: dict[str, dict[str, Any]] = {name: {} for name in stores}
+    for each, taken in times.items():
+        name, strategy = each.split()
+        figures[name][strategy] = {
+            "p50_ms": 1e3 * median(taken), "p95_ms": 1e3 * percentile(taken, 0.95),
+            "memory_mib": resident[each],
+        }  # fmt: skip
+    return figures
+
+
+def latency(root: Path, store: str, strategy: str, count: int) -> None:
     import promptlib
 
-    project, times = promptlib.open(root), []
-    for text in queries(root)[: WARM + count]:
-        start = time.perf_counter()
-        project.build("act", text, store=store, strategy=strategy)
-        times.append(1e3 * (time.perf_counter() - start))
-    times = times[WARM:]
-    return {"p50_ms": median(times), "p95_ms": percentile(times, 0.95), "memory_mib": memory()}
+    build = partial(promptlib.open(root).build, "act", store=store, strategy=strategy)
+    for texts in turns(queries(root)[: TURN + count]):
+        answer({"times": timed(build, texts)["times"], "memory_mib": memory()})
 
 
 def memory() -> float:
@@ -227,7 +241,7 @@ def draw(figures: dict[str, Any], file: Path) -> None:
 
     figure, axis = pyplot.subplots(figsize=(6, 3.6))
     stores = sorted((int(name[4:]), by) for name, by in figures["stores"].items())
-    for strategy in ("similar", "hybrid"):
+    for strategy in STRATEGIES:
         sizes = [count for count, _ in stores]
         times = [by[strategy]["p50_ms"] for _, by in stores]
         axis.plot(sizes, times, marker="o", label=f"promptlib {strategy}")

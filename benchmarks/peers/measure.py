@@ -20,7 +20,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
 
-from tools import TOOLS, TURN, Tool
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from tools import TOOLS, Tool
+from turns import answer, timed, turns
 
 WARM = 20
 
@@ -36,16 +38,9 @@ def ingest(tool: Tool, folder: Path) -> dict[str, float]:
 
 
 def latency(tool: Tool, queries: list[str]) -> None:
-    """Build the prompts of some queries for each line of stdin, so that tools can take turns."""
     tool.open()
-    for start in range(0, len(queries), TURN):
-        sys.stdin.readline()
-        times, made = [], []
-        for query in queries[start : start + TURN]:
-            begun = time.perf_counter()
-            made.append(tool.prompt(query))
-            times.append(time.perf_counter() - begun)
-        print("\n" + json.dumps({"times": times, "prompts": made}), flush=True)
+    for some in turns(queries):
+        answer(timed(tool.prompt, some))
 
 
 def threads(tool: Tool, queries: list[str], count: int) -> dict[str, object]:

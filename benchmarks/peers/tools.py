@@ -13,8 +13,6 @@ from typing import Any
 
 K = 8
 BUDGET = 400
-TURN = 20
-"""Prompts that a tool builds before it is the next one's turn."""
 HEAD = "Name the intent of each query.\n\n"
 SHOWN = "Query: {input}\nIntent: {output}\n\n"
 TAIL = "Query: {query}\nIntent:"
