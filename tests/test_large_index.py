@@ -47,6 +47,7 @@ def test_the_likely_rows_hold_the_best(old: list[str], new: list[str], data: st.
     likely = WordScores(known_terms(query, pruned), pruned, 5)
     with (
         patch.object(promptlib.index.pruning, "FEW", 0),
+        patch.object(promptlib.index.pruning, "SEEDING", 5),
         patch.object(promptlib.index.pruning, "SEEDS", 3),
     ):
         for k in (1, 3, 10):

@@ -126,36 +126,41 @@ class Postings:
         cls, spread: NDArray[np.uint64], rows: NDArray[np.int32], counts: NDArray[np.int32],
         lengths: NDArray[np.int32],
     ) -> Postings:  # fmt: skip
-        """Sort postings: the term, the row and the count of each, and the length of each row."""
+        """Sort postings: the term, the row and the count of each, and the length of each row.
+
+        Those of one term and row become one.
+        """
         order = np.lexsort((rows, spread))
-        terms, first = np.unique(spread[order], return_index=True)
+        spread, rows, counts = spread[order], rows[order], counts[order]
+        is_first = np.ones(len(rows), bool)
+        is_first[1:] = (spread[1:] != spread[:-1]) | (rows[1:] != rows[:-1])
+        first = np.flatnonzero(is_first)
+        if len(first) < len(rows):
+            spread, rows = spread[first], rows[first]
+            counts = np.add.reduceat(counts, first, dtype=np.int32)
+        terms, first = np.unique(spread, return_index=True)
         starts = np.append(first, len(rows)).astype(np.int64)
-        return cls(terms, starts, rows[order], counts[order], lengths)
+        return cls(terms, starts, rows, counts, lengths)
 
 
 class PostingsBuilder:
     """Indexes texts one by one."""
 
     def __init__(self) -> None:
-        self._spread, self._counts = array("Q"), array("i")
-        self._sizes, self._lengths = array("i"), array("i")
+        self._spread, self._lengths = array("Q"), array("i")
 
     def add(self, text: str) -> None:
         """Add the next row."""
-        terms = terms_of(text)
-        self._spread.extend(terms)
-        self._counts.extend(terms.values())
-        self._sizes.append(len(terms))
-        self._lengths.append(terms.total())
+        before = len(self._spread)
+        self._spread.extend(map(term_of, words_of(text)))
+        self._lengths.append(len(self._spread) - before)
 
     def done(self) -> Postings:
         """Give the index."""
-        return Postings.sorted(
-            np.array(self._spread, np.uint64),
-            np.repeat(np.arange(len(self._sizes), dtype=np.int32), self._sizes),
-            np.array(self._counts, np.int32),
-            np.array(self._lengths, np.int32),
-        )
+        lengths = np.array(self._lengths, np.int32)
+        spread = np.array(self._spread, np.uint64)
+        rows = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        return Postings.sorted(spread, rows, np.ones(len(rows), np.int32), lengths)
 
 
 def weight_of(

@@ -20,10 +20,16 @@ from promptlib.index.bm25 import KnownTerm, Part, find_sorted
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+SEEDING = 10_000
+"""Postings of the terms that give most, from which seeds are chosen."""
 SEEDS = 512
-"""Rows of the rarest term, whose scores say what the best rows have at least."""
+"""Rows whose scores say what the best rows have at least."""
 FEW = 20_000
 """Rows that are all likely enough: more aren't worth choosing among."""
+PARTED = 20_000
+"""Rows up to which finding the k-th best of them is cheaper than what it spares."""
+LOOKED_UP = 5
+"""How many postings are read in the time that it takes to look one row up among them."""
 ROUNDING = 1e-4
 """What scores may differ by for having been added up in float32, or rounded."""
 
@@ -36,6 +42,13 @@ class _Term:
     weights: NDArray[np.float32]
     factor: float
     bound: float
+
+    def add_to(self, scores: NDArray[np.float64], rows: Rows) -> None:
+        """Add what the term gives to the scores of these rows; others may get it, too."""
+        if len(rows) * LOOKED_UP > len(self.rows):
+            scores[self.rows] += self.weights * self.factor
+        else:
+            scores[rows] += self.given(rows)
 
     def given(self, rows: Rows) -> NDArray[np.float64]:
         """Say what the term gives some rows."""
@@ -69,15 +82,14 @@ def likely_rows(
     )
     rows = np.flatnonzero(partial >= max(1e-12, floor - left[read]) / high)
     rows = rows[alive[rows]]
-    values = partial[rows]
     for at in range(read, len(terms) + 1):
-        if len(rows) > k:
+        values = partial[rows]
+        if k < len(rows) <= PARTED:
             best = np.partition(values, -k)[-k]
             floor = max(floor, low * float(best) - ROUNDING)
-            stays = values * high + left[at] >= floor
-            rows, values = rows[stays], values[stays]
+        rows = rows[values * high + left[at] >= floor]
         if at < len(terms):
-            values = values + terms[at].given(rows)
+            terms[at].add_to(partial, rows)
     return rows
 
 
@@ -95,12 +107,15 @@ def _terms(known: Sequence[KnownTerm], number: int, part: Part) -> list[_Term]:
 
 
 def _floor(terms: Sequence[_Term], alive: Mask, k: int) -> float:
-    """Say what the k-th best row has at least, by some rows of the rarest term."""
-    rarest = min(terms, key=lambda term: len(term.rows), default=None)
-    if rarest is None:
-        return 0.0
-    rows = rarest.rows[alive[rarest.rows]][:SEEDS].astype(np.int64)
+    """Say what the k-th best row has at least, by the rows that are best by the first terms."""
+    seen = np.cumsum([len(term.rows) for term in terms])
+    first = terms[: max(1, int(np.searchsorted(seen, SEEDING, "right")))]
+    rows, places = np.unique(np.concatenate([term.rows for term in first]), return_inverse=True)
+    values = np.bincount(places, np.concatenate([term.weights * term.factor for term in first]))
+    living = alive[rows]
+    rows, values = rows[living].astype(np.int64), values[living]
     if len(rows) < k:
         return 0.0
+    rows = rows[np.argsort(-values)[: max(SEEDS, k)]]
     values = np.sum([term.given(rows) for term in terms], axis=0)
     return float(np.partition(values, -k)[-k])

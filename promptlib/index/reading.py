@@ -82,13 +82,12 @@ class _Reader:
         found = np.frombuffer(blobs, "<f2").reshape(len(live), -1)
         self.vectors[start : start + len(live)] = found
         self.ids.append(np.array([row.id for row in live], np.str_))
-        for row in live:
-            self.keys.append(row.key)
-            label = row.label
+        for key, _, label, text_hash, _, content, _ in live:
+            self.keys.append(key)
             code = -1 if label is None else self.labels.setdefault(label, len(self.labels))
             self.codes.append(code)
-            self.texts.append(int(row.text_hash[:16], 16))
-            self.words.add(retrieval_text(json.loads(row.content)["input"], self.recipe))
+            self.texts.append(int(text_hash[:16], 16))
+            self.words.add(retrieval_text(json.loads(content)["input"], self.recipe))
 
     def done(self) -> Read:
         names = tuple(sorted(self.labels))
