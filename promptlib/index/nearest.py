@@ -45,6 +45,8 @@ AMONG = 96
 """Rows that a search fetches, to be scored by exact vectors."""
 TRAINED_ON = 40
 """Vectors for each centre, to find the centres by."""
+STEPS = 6
+"""Times that centres are moved to the middle of their vectors: more gives a recall .001 higher."""
 
 
 class Scan(NamedTuple):
@@ -189,6 +191,7 @@ def make_inverted(vectors: Halves, seed: int = 0) -> Any:
     faiss.omp_set_num_threads(os.cpu_count() or 1)
     cells = 2 ** round(np.log2(4 * len(vectors) ** 0.5))
     index = faiss.index_factory(vectors.shape[1], f"IVF{cells},SQ8", faiss.METRIC_INNER_PRODUCT)
+    index.cp.niter = STEPS
     count = min(len(vectors), TRAINED_ON * cells)
     chosen = np.random.default_rng(seed).choice(len(vectors), count, replace=False)
     index.train(vectors[np.sort(chosen)].astype(np.float32))
