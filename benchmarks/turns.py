@@ -8,6 +8,7 @@ no more.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -62,7 +63,10 @@ def side_by_side(
 
 
 class Taker:
-    """A process that waits for its turn."""
+    """A process that is stopped between its turns.
+
+    Threads that wait for work spin for a while before they sleep, and would slow down the next.
+    """
 
     def __init__(self, command: list[str], errors: IO[str], options: dict[str, Any]) -> None:
         self.errors = errors
@@ -81,6 +85,13 @@ class Taker:
         self.process.wait()
 
     def turn(self) -> dict[str, Any]:
+        self.process.send_signal(signal.SIGCONT)
+        try:
+            return self._answer()
+        finally:
+            self.process.send_signal(signal.SIGSTOP)
+
+    def _answer(self) -> dict[str, Any]:
         self.write.write("\n")
         self.write.flush()
         for line in self.read:
