@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import IO, Any
 
-TURN = 20
+TURN = 50
 
 
 def turns(texts: Sequence[str]) -> Iterator[Sequence[str]]:
