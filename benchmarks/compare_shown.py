@@ -27,6 +27,7 @@ COLUMNS = {
     "over_budget": ("over 400 tokens", "{:,}"),
 }
 SHORT = ("first_s", "peak_mib", "p50_ms", "p95_ms", "ingest_rows_per_s", "label_hit", "over_budget")
+COMPARED = ("p50_ms", "first_s", "peak_mib")
 DRAWN = ("first_s", "p50_ms", "peak_mib", "ingest_rows_per_s")
 OURS, THEIRS = "#2a6f97", "#b8b8b8"
 
@@ -42,7 +43,21 @@ def table(facts: dict[str, Any], columns: tuple[str, ...]) -> str:
         f"each, a few of one tool's, then the next's; all else in rounds; {facts['machine']}, "
         f"{facts['date']}."
     )
-    return "\n".join([*lines, "", told])
+    return "\n".join([*lines, "", told, *against(facts["tools"])])
+
+
+def against(tools: dict[str, dict[str, Any]], other: str = "LangChain") -> list[str]:
+    """Say how many times as long, or as much, another tool takes as promptlib."""
+    ours = [tool for tool in tools if tool.startswith("promptlib")]
+    if other not in tools:
+        return []
+    heads = [f"{other} against", *(COLUMNS[name][0] for name in COMPARED), "embedding rows"]
+    lines = ["", "| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    for tool in ours:
+        times = [tools[other][name] / tools[tool][name] for name in COMPARED]
+        times.append(tools[tool]["ingest_rows_per_s"] / tools[other]["ingest_rows_per_s"])
+        lines.append(f"| {tool} | " + " | ".join(f"{each:.2f}x" for each in times) + " |")
+    return lines
 
 
 def write_tables(facts: dict[str, Any]) -> None:

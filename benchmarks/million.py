@@ -65,7 +65,7 @@ def main() -> None:
     figures["stores"] = latencies(root, stores, arguments.queries)
     print(json.dumps(figures["stores"]), file=sys.stderr)
     for step in STEPS:
-        figures[step] = json.loads(run(*child(root, "--step", step)[1:]))
+        figures[step] = json.loads(run(*child(root, "--step", step)))
         print(step, json.dumps(figures[step]), file=sys.stderr)
     small, large = (figures["stores"][f"rows{count}"] for count in (10_000, arguments.rows))
     figures["times_of_ten_thousand"] = {
@@ -85,8 +85,8 @@ def read_once(folder: Path) -> None:
                 shutil.copyfileobj(opened, nowhere)
 
 
-def child(root: Path, *more: str) -> list[str]:
-    return [sys.executable, "benchmarks/million.py", "--project", str(root), *more]
+def child(root: Path, *more: str) -> tuple[str, ...]:
+    return "benchmarks/million.py", "--project", str(root), *more
 
 
 def prepare(root: Path, data: Path | None, rows: int) -> list[str]:
@@ -133,8 +133,9 @@ def queries(root: Path) -> list[str]:
 
 def latencies(root: Path, stores: list[str], count: int) -> dict[str, dict[str, Any]]:
     """Single prompts: a process for each store and strategy, which take turns."""
+    more = "--queries", str(count), "--measure"
     commands = {
-        f"{name} {strategy}": child(root, "--queries", str(count), "--measure", name, strategy)
+        f"{name} {strategy}": [sys.executable, *child(root, *more, name, strategy)]
         for name in stores
         for strategy in STRATEGIES
     }
