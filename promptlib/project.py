@@ -122,7 +122,8 @@ class Project(ProjectTemplates):
         defaults to the model's context window. Raises BudgetError when the prompt doesn't fit
         without examples, and the errors of templates, stores and inputs.
         """
-        request = self._request(self.template(template), query, inputs, history, options)
+        loaded = self.template(template)
+        request = make_request(loaded, query, inputs, history, options, self.settings_of)
         return self._answer([request])[0]
 
     def build_many(
@@ -143,12 +144,14 @@ class Project(ProjectTemplates):
         messages = list(history or ())
         loaded = self.template(template)  # one, though its label be moved meanwhile
         requests: list[Request] = []
+
+        def settle(template: Template, options: Options) -> Settings:
+            return requests[0].settings if requests else self.settings_of(template, options)
+
         for number, query in enumerate(queries, start=1):
             text, inputs = (None, query) if isinstance(query, Mapping) else (query, None)
-            settings = requests[0].settings if requests else None  # the same for all
             with _numbered(number):
-                request = self._request(loaded, text, inputs, messages, options, settings)
-                requests.append(request)
+                requests.append(make_request(loaded, text, inputs, messages, options, settle))
         return self._answer(requests)
 
     async def abuild(
@@ -215,14 +218,6 @@ class Project(ProjectTemplates):
         return read_usage(self.database, days)
 
     # -- parts -----------------------------------------------------------------------------------
-
-    def _request(
-        self, template: Template, query: str | None, inputs: Mapping[str, Any] | None,
-        history: Iterable[Any] | None, options: Options, settings: Settings | None = None,
-    ) -> Request:  # fmt: skip
-        return make_request(
-            template, self.config, self.root, query, inputs, history, options, settings
-        )
 
     def _answer(self, requests: Sequence[Request]) -> list[Prompt]:
         prompts = self._built(requests)

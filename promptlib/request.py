@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from promptlib.shortlisted import Shortlist
 from promptlib.templating.inputs import cut_length
 from promptlib.templating.template import SCOPE, Template
 from promptlib.text import canonical_json
+
+Settle = Callable[[Template, Options], Settings]
 
 
 @dataclass(frozen=True)
@@ -98,25 +100,23 @@ def settings_for(
 
 def make_request(
     template: Template,
-    config: ProjectConfig,
-    root: Path,
     query: str | None,
     inputs: Mapping[str, Any] | None,
     history: Iterable[Any] | None,
     options: Options,
-    settings: Settings | None = None,
+    settle: Settle,
 ) -> Request:
     """Check everything that can be checked before anything is searched.
 
-    `settings` are what the same options came to before, if they did. Raises InputsError,
-    ExampleError for a bad history, ConfigError and EncodingError.
+    `settle` resolves the settings of a template by options. Raises InputsError, ExampleError for a
+    bad history, ConfigError and EncodingError.
     """
     given = _with_query(template, query, inputs or {})
     messages = read_history(history or ())
     if messages and "history" not in template.uses:
         raise InputsError(f"template {template.name!r} doesn't use history")
     try:
-        settings = settings or settings_for(template, options, config, root)
+        settings = settle(template, options)
     except (ConfigError, EncodingError) as error:
         error.args = (f"template {template.name!r}: {error}",)
         raise

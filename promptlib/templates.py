@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Hashable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from promptlib.errors import ConfigError, PromptlibError, TemplateError
 from promptlib.example import Example
 from promptlib.filtering import Where
 from promptlib.request import settings_for
-from promptlib.settings import Settings
+from promptlib.settings import Options, Settings
 from promptlib.static import choose_static
 from promptlib.stores import ProjectStores
 from promptlib.templating.frontmatter import ExamplesSpec
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from promptlib.importer import Imported
 
 
+REMEMBERED = 256
+"""Settings that are kept, by template and options."""
+
+
 class ProjectTemplates(ProjectStores):
     """Opens templates by name: `registry` has them, this adds what they take from stores."""
 
@@ -37,6 +42,10 @@ class ProjectTemplates(ProjectStores):
         label = os.environ.get("PROMPTLIB_LABEL") or None
         folder = self.root / self.config.templates
         return TemplateRegistry(folder, self.database, label=label, review=self._reviewed)
+
+    @cached_property
+    def _settings(self) -> dict[Hashable, Settings]:
+        return {}
 
     @cached_property
     def _with_static(self) -> dict[str, tuple[Template, str, Template]]:
@@ -103,9 +112,25 @@ class ProjectTemplates(ProjectStores):
             problems.append(Problem("error", found.place_of("examples", "store"), str(error)))
         return check_template(found, settings, sample, problems)
 
-    def settings_of(self, template: Template) -> Settings:
-        """Resolve the settings that prompts of a template are built with, unless told otherwise."""
-        return settings_for(template, {}, self.config, self.root)
+    def settings_of(self, template: Template, options: Options | None = None) -> Settings:
+        """Resolve the settings that prompts of a template are built with; the same ones only once.
+
+        Raises what `settings_for` refuses.
+        """
+        given = options or {}
+        asked = ((name, type(value), value) for name, value in given.items())
+        key = template.name, template.hash, *asked
+        try:
+            known = self._settings.get(key)
+        except TypeError:  # conditions, say, aren't kept
+            return settings_for(template, given, self.config, self.root)
+        if known is None:
+            known = settings_for(template, given, self.config, self.root)
+            if len(self._settings) >= REMEMBERED:
+                self._settings.clear()
+            if known.counter.is_shipped:  # a tokenizer's file may be another one the next time
+                self._settings[key] = known
+        return known
 
     def template_of(self, store: str) -> str | None:
         """Name the template that names a store; raises ConfigError where several do."""

@@ -72,9 +72,14 @@ class TokenCounter:
             expect=shipped_encoding(name).expect,
         )  # fmt: skip
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether its ranks come with the package, and never change."""
+        return self.expect is not None
+
     def load(self) -> None:
         """Load now all that counting may take."""
-        if self.expect is not None:
+        if self.is_shipped:
             load_encoding(self.encoding)
         self.count("")
 

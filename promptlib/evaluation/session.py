@@ -28,7 +28,7 @@ from promptlib.index.state import State
 from promptlib.index.vector import ExampleIndex
 from promptlib.intervals import Bootstrap, Difference, Estimate
 from promptlib.project import Project
-from promptlib.request import Request, make_request, named_store, settings_for
+from promptlib.request import Request, make_request, named_store
 from promptlib.selection.pool import Strategy
 from promptlib.settings import Options, Settings
 from promptlib.static import choose_static
@@ -225,7 +225,7 @@ def open_evaluator(
         given["store"] = store
     if template is None:
         given.setdefault("budget", AMPLE)
-    settings = settings_for(loaded, given, project.config, project.root)
+    settings = project.settings_of(loaded, given)
     name = named_store(loaded, given)
     if name is None:
         raise ConfigError(
@@ -287,7 +287,7 @@ def _requests(
         try:
             filled, history = question_inputs(question, template, inputs, recipe)
             requests.append(
-                make_request(template, project.config, project.root, None, filled, history, options)
+                make_request(template, None, filled, history, options, project.settings_of)
             )
         except PromptlibError as error:
             error.args = (f"query {number} of {questions.source}: {error}", *error.args[1:])

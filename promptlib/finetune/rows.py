@@ -104,7 +104,7 @@ def _request(
 ) -> Request:  # fmt: skip
     options: Options = {"store": index.store.name, "as_message": True}
     filled, history = question_inputs(question, template, inputs, index.store.settings.embed)
-    return make_request(template, project.config, project.root, None, filled, history, options)
+    return make_request(template, None, filled, history, options, project.settings_of)
 
 
 def answer_messages(output: Any) -> Messages:

@@ -30,6 +30,9 @@ T = TypeVar("T")
 BUSY_TIMEOUT = 60.0
 """Seconds that a writer waits for another one."""
 
+KEPT = 8
+"""Connections that are kept open for whoever reads next."""
+
 
 class Database(ForkAware):
     """A database by URL; relative SQLite paths start at `root`. Opened on first use."""
@@ -46,8 +49,9 @@ class Database(ForkAware):
         # A forked child must neither use nor close its parent's connections
         # (sqlite.org/howtocorrupt, 2.6).
         if self._engine is not None:
-            abandon(self._engine)
+            abandon((self._engine, self._idle))
         self._engine = None
+        self._idle: list[Connection] = []
         self._lock = threading.Lock()
 
     @property
@@ -74,7 +78,7 @@ class Database(ForkAware):
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One snapshot, whatever is written meanwhile."""
-        with unforked(), self._errors(), self._connected().connect() as connection:
+        with unforked(), self._errors(), self._connection() as connection:
             yield connection
 
     @contextmanager
@@ -83,8 +87,7 @@ class Database(ForkAware):
         if self.read_only:
             raise ReadOnlyError(f"{self.path} is read-only: nothing was written")
         self._check_place()
-        engine = self._connected()
-        with unforked(), self._errors(), _writing(engine) as connection:
+        with unforked(), self._errors(), self._connection() as connection, _writing(connection):
             yield connection
 
     def check(self) -> None:
@@ -96,13 +99,13 @@ class Database(ForkAware):
 
     def copy_to(self, path: Path) -> None:
         """Copy the database as it stands to a file that isn't there yet."""
-        with self._errors(), self._connected().connect() as connection:
+        with self._errors(), self._connection() as connection:
             raw = _raw(connection.connection)
             raw.execute("VACUUM INTO ?", (str(path),))
 
     def shrink(self) -> None:
         """Give back the room of what was deleted, and leave no log beside the file."""
-        with self._errors(), self._connected().connect() as connection:
+        with self._errors(), self._connection() as connection:
             raw = _raw(connection.connection)
             raw.execute("VACUUM")
             raw.execute("PRAGMA journal_mode = DELETE")
@@ -112,7 +115,7 @@ class Database(ForkAware):
 
         Raises StoreError while another process reads what stands in the log.
         """
-        with self._errors(), self._connected().connect() as connection:
+        with self._errors(), self._connection() as connection:
             raw = _raw(connection.connection)
             raw.execute("VACUUM")
             busy, *_ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -125,8 +128,10 @@ class Database(ForkAware):
     def close(self) -> None:
         """Close all connections."""
         if self._engine is not None:
-            self._engine.dispose()
-            self._engine = None
+            engine, self._engine = self._engine, None
+            while self._idle:
+                self._idle.pop().close()
+            engine.dispose()
 
     def _check_place(self) -> None:
         """Open the file anew if another one is in its place: what is written must be found there.
@@ -139,6 +144,27 @@ class Database(ForkAware):
             raise StoreError(f"{self.path} is gone: nothing was written")
         if self.path.stat().st_ino != self._opened:
             self.close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        """Lend a connection; one that nothing went wrong with is lent again.
+
+        SQLAlchemy's pool does the same, and more of it, at twice the cost for a prompt.
+        """
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connected().connect()
+        try:
+            yield connection
+            _end(connection)
+        except BaseException:
+            connection.close()
+            raise
+        if connection.engine is self._engine and len(self._idle) < KEPT:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
     def _connected(self) -> Engine:
         if self._engine is None:
@@ -166,7 +192,7 @@ class Database(ForkAware):
             if not read_only:
                 _use_write_ahead_log(engine)  # a backup may come without one
             if found < NEWEST and not read_only:
-                with _writing(engine) as connection:
+                with engine.connect() as connection, _writing(connection):
                     migrate(connection)
         self._opened = self.path.stat().st_ino if self.exists else None
         return engine
@@ -238,17 +264,35 @@ def _begin(connection: PoolProxiedConnection) -> None:
         raw.execute("BEGIN")
 
 
+def begun(connection: Connection) -> Any:
+    """Begin a transaction if there is none; returns the driver's own connection.
+
+    SQLAlchemy takes it for its own once it is asked for something.
+    """
+    proxied = connection.connection
+    _begin(proxied)
+    return _raw(proxied)
+
+
+def _end(connection: Connection) -> None:
+    """End a transaction that only read."""
+    if connection.in_transaction():
+        connection.rollback()
+    raw = _raw(connection.connection)
+    if raw.in_transaction:
+        raw.execute("ROLLBACK")
+
+
 def _raw(connection: PoolProxiedConnection) -> Any:
     """Give the driver's own connection."""
     return connection.dbapi_connection
 
 
 @contextmanager
-def _writing(engine: Engine) -> Iterator[Connection]:
-    with engine.connect() as connection:
-        _raw(connection.connection).execute("BEGIN IMMEDIATE")
-        with connection.begin():
-            yield connection
+def _writing(connection: Connection) -> Iterator[None]:
+    _raw(connection.connection).execute("BEGIN IMMEDIATE")
+    with connection.begin():
+        yield
 
 
 def _use_write_ahead_log(engine: Engine) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import BindParameter, Connection, Select, bindparam, func, selec
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from promptlib.example import Example
+from promptlib.store.database import begun
 from promptlib.store.tables import examples, stores
 
 
@@ -24,11 +25,8 @@ class Prepared:
 
     def all(self, connection: Connection, *parameters: Any) -> list[Any]:
         """Run the query in the connection's transaction; returns its rows as tuples."""
-        if not connection.in_transaction():
-            connection.begin()
-        cursor = connection.connection.cursor()
-        cursor.execute(self.sql, parameters)
-        return [*cursor.fetchall()]
+        rows: list[Any] = begun(connection).execute(self.sql, parameters).fetchall()
+        return rows
 
 
 def items_of(parameter: str) -> Select[Any]:
