@@ -1,7 +1,8 @@
 """The rows of a large index that match a query best by BM25, without scoring every row.
 
 MaxScore (Turtle and Flood 1995): rows that have only the commonest of a query's terms can't be
-among the best, so the postings of those terms are looked up for the likely rows, and not read.
+among the best, so the postings of those terms are looked up for the likely rows, once those are
+few, and not read.
 What rows are worth is taken from `Impacts`, weights as they were when the index was built; how far
 they may be off since is known, so the rows found always hold the best by today's weights.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from promptlib.errors import TemplateError
@@ -76,6 +77,7 @@ def asks_for_both(text: str, version: int | None, label: str | None) -> bool:
     return text.count("@") + (version is not None) + (label is not None) > 1
 
 
+@lru_cache  # every prompt names its template
 def _normal(name: str) -> str:
     """Write a name in one way only: `a//b`, `./a/b` and `a/b.j2` are `a/b`."""
     return str(PurePosixPath(name.removesuffix(SUFFIX))) if name else name
