@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from promptlib.errors import (
 )
 from promptlib.example import Example
 from promptlib.project import Project
+from promptlib.request import settings_for
 from tests.conftest import CHECKOUT, DATA, ROWS, TEMPLATE, write_rows
 
 ROUTE = "tickets/route"
@@ -132,6 +134,51 @@ def test_arguments_override_front_matter_which_overrides_the_project(
         name, "card", order="nearest-last", strategy="random", seed=1, model="gpt-4o"
     )
     assert prompt.settings["strategy"] == "random" and prompt.encoding == "o200k_base"
+
+
+OPTION_VALUES = st.fixed_dictionaries(
+    {},
+    optional={
+        "k": st.sampled_from([1, 1.0, True, 2, None]),
+        "explain": st.sampled_from([0, False, 1, True]),
+        "share": st.sampled_from([1, 1.0, 0.5]),
+        "strategy": st.sampled_from(["similar", "mmr", "none"]),
+        "encoding": st.sampled_from(["o200k_base", "cl100k_base", len]),
+        "where": st.sampled_from([None, ["label=a"], {"label": "a"}]),
+        "tools": st.sampled_from([(), [], [{"name": "a"}]]),
+    },
+)
+
+
+@given(st.lists(OPTION_VALUES, max_size=6))
+def test_settings_that_are_remembered_are_those_that_would_be_resolved(
+    project: Project, asked: list[Any]
+) -> None:
+    template = project.template(ROUTE)
+    for options in (*asked, *asked):
+        expected = outcome(settings_for, template, options, project.config, Path())
+        found = outcome(project.settings_of, template, options)
+        assert found == expected and repr(found) == repr(expected)
+
+
+def outcome(resolve: Callable[..., Any], *arguments: Any) -> Any:
+    """Give what comes of it: settings, but for their counter's functions, or the error's words."""
+    try:
+        settings = resolve(*arguments)
+    except PromptlibError as error:
+        return str(error)
+    return replace(settings, counter=settings.counter.encoding)
+
+
+def test_equal_settings_are_resolved_once_while_nothing_they_come_from_changes(
+    project: Project, root: Path
+) -> None:
+    first = project.settings_of(project.template(ROUTE))
+    assert first is project.settings_of(project.template(ROUTE))
+    (root / "templates" / "tickets" / "route.j2").write_text(TEMPLATE.replace("k: 4", "k: 33"))
+    assert (first.k, project.settings_of(project.template(ROUTE)).k) == (4, 33)
+    own = [project.settings_of(project.template(ROUTE), {"encoding": len}) for _ in range(2)]
+    assert own[0] is not own[1]
 
 
 def test_any_counter_counts(project: Project) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from promptlib.embedding.embedder import HashingEmbedder
 from promptlib.errors import (
@@ -272,6 +272,43 @@ def test_a_newer_database_is_refused_and_an_older_one_lifted(
     again = Database("sqlite:///promptlib.db", root=tmp_path)
     with pytest.raises(StoreError, match=f"has schema {NEWEST + 1}"), again.read():
         pass
+
+
+@pytest.mark.parametrize("asked_by", ["the driver", "SQLAlchemy", "both"])
+def test_each_read_is_one_snapshot_on_a_connection_that_is_kept(
+    store: ExampleStore, asked_by: str
+) -> None:
+    def seen(connection: Connection) -> set[int]:
+        found = set()
+        if asked_by != "SQLAlchemy":
+            found.add(store.position(connection)[2])
+        if asked_by != "the driver":
+            found.add(store.state(connection).revision)
+        return found
+
+    other = Database("sqlite:///" + str(store.database.path))
+    elsewhere = ExampleStore(other, store.name, store.embedder)
+    kept = []
+    for number in range(1, 4):
+        with store.database.read() as connection:
+            kept.append(connection)
+            assert seen(connection) == {number - 1}
+            elsewhere.add(Example(f"text {number}", "x"))
+            assert seen(connection) == {number - 1}
+    assert kept[0] is kept[1] is kept[2]
+    other.close()
+
+
+def test_a_connection_that_something_went_wrong_with_is_not_kept(store: ExampleStore) -> None:
+    with pytest.raises(StoreError), store.database.read() as broken:
+        broken.exec_driver_sql("SELECT nothing FROM nowhere")
+    with store.database.read() as next_one:
+        assert broken.closed and next_one is not broken
+    with store.database.read() as open_one:
+        store.database.close()  # another thread does
+    assert next_one.closed or open_one.closed
+    with store.database.read() as connection:
+        assert connection not in (next_one, open_one) and store.position(connection)[2] == 0
 
 
 def _columns(path: Path) -> dict[str, list[tuple[str, str, int]]]:
