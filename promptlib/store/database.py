@@ -13,22 +13,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, inspect
+from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from promptlib.errors import ConfigError, ReadOnlyError, StoreError
 from promptlib.forking import ForkAware, abandon, unforked
 from promptlib.store.migrations import NEWEST, migrate, refuse_newer, schema_number
+from promptlib.store.sqlite import end_reading, open_engine, raw_of, use_write_ahead_log, writing
 
 T = TypeVar("T")
-
-BUSY_TIMEOUT = 60.0
-"""Seconds that a writer waits for another one."""
 
 KEPT = 8
 """Connections that are kept open for whoever reads next."""
@@ -87,7 +83,7 @@ class Database(ForkAware):
         if self.read_only:
             raise ReadOnlyError(f"{self.path} is read-only: nothing was written")
         self._check_place()
-        with unforked(), self._errors(), self._connection() as connection, _writing(connection):
+        with unforked(), self._errors(), self._connection() as connection, writing(connection):
             yield connection
 
     def check(self) -> None:
@@ -100,13 +96,13 @@ class Database(ForkAware):
     def copy_to(self, path: Path) -> None:
         """Copy the database as it stands to a file that isn't there yet."""
         with self._errors(), self._connection() as connection:
-            raw = _raw(connection.connection)
+            raw = raw_of(connection)
             raw.execute("VACUUM INTO ?", (str(path),))
 
     def shrink(self) -> None:
         """Give back the room of what was deleted, and leave no log beside the file."""
         with self._errors(), self._connection() as connection:
-            raw = _raw(connection.connection)
+            raw = raw_of(connection)
             raw.execute("VACUUM")
             raw.execute("PRAGMA journal_mode = DELETE")
 
@@ -116,7 +112,7 @@ class Database(ForkAware):
         Raises StoreError while another process reads what stands in the log.
         """
         with self._errors(), self._connection() as connection:
-            raw = _raw(connection.connection)
+            raw = raw_of(connection)
             raw.execute("VACUUM")
             busy, *_ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
@@ -157,7 +153,7 @@ class Database(ForkAware):
             connection = self._connected().connect()
         try:
             yield connection
-            _end(connection)
+            end_reading(connection)
         except BaseException:
             connection.close()
             raise
@@ -182,7 +178,7 @@ class Database(ForkAware):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StoreError(f"can't make {self.path.parent}: {error.strerror}") from None
-        engine = _create_engine(self.path, read_only)
+        engine = open_engine(self.path, read_only)
         with self._errors():
             with engine.connect() as connection:
                 found = schema_number(connection)
@@ -190,9 +186,9 @@ class Database(ForkAware):
                     raise StoreError(f"{self.path} is another program's database")
                 refuse_newer(connection)
             if not read_only:
-                _use_write_ahead_log(engine)  # a backup may come without one
+                use_write_ahead_log(engine)  # a backup may come without one
             if found < NEWEST and not read_only:
-                with engine.connect() as connection, _writing(connection):
+                with engine.connect() as connection, writing(connection):
                     migrate(connection)
         self._opened = self.path.stat().st_ino if self.exists else None
         return engine
@@ -228,84 +224,6 @@ def _sqlite_path(url: str, root: Path) -> Path:
     if not parsed.database or parsed.database == ":memory:":
         raise ConfigError("a store needs a database file: use sqlite:///folder/file.db")
     return (root / parsed.database).resolve()
-
-
-def _create_engine(path: Path, read_only: bool) -> Engine:
-    def connect() -> sqlite3.Connection:
-        # A read-only folder can't hold the -shm file that a write-ahead log needs. Where there is
-        # no log to read either, the file alone is the whole truth and can be taken as immutable.
-        wal = path.with_name(path.name + "-wal")
-        mode = "rwc"
-        if read_only:
-            mode = "ro" if wal.exists() and wal.stat().st_size else "ro&immutable=1"
-        connection = sqlite3.connect(
-            f"file:{_quoted(path)}?mode={mode}",
-            uri=True,
-            timeout=BUSY_TIMEOUT,
-            isolation_level=None,  # transactions are begun below, by name
-            check_same_thread=False,
-        )
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        return connection
-
-    engine = create_engine(
-        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=8, max_overflow=-1
-    )
-    # An event would do it too, and cost each connection objects that only the garbage collector
-    # frees.
-    engine.dialect.do_begin = _begin  # type: ignore[method-assign, assignment]
-    return engine
-
-
-def _begin(connection: PoolProxiedConnection) -> None:
-    raw = _raw(connection)
-    if not raw.in_transaction:  # one that writes was begun by `_writing`
-        raw.execute("BEGIN")
-
-
-def begun(connection: Connection) -> Any:
-    """Begin a transaction if there is none; returns the driver's own connection.
-
-    SQLAlchemy takes it for its own once it is asked for something.
-    """
-    proxied = connection.connection
-    _begin(proxied)
-    return _raw(proxied)
-
-
-def _end(connection: Connection) -> None:
-    """End a transaction that only read."""
-    if connection.in_transaction():
-        connection.rollback()
-    raw = _raw(connection.connection)
-    if raw.in_transaction:
-        raw.execute("ROLLBACK")
-
-
-def _raw(connection: PoolProxiedConnection) -> Any:
-    """Give the driver's own connection."""
-    return connection.dbapi_connection
-
-
-@contextmanager
-def _writing(connection: Connection) -> Iterator[None]:
-    _raw(connection.connection).execute("BEGIN IMMEDIATE")
-    with connection.begin():
-        yield
-
-
-def _use_write_ahead_log(engine: Engine) -> None:
-    """Let readers go on while one writes; the file itself remembers it."""
-    raw = engine.raw_connection()
-    try:
-        raw.cursor().execute("PRAGMA journal_mode = WAL")
-    finally:
-        raw.close()
-
-
-def _quoted(path: Path) -> str:
-    return quote(str(path))
 
 
 def batched(items: Iterable[T], size: int = 1000) -> Iterator[list[T]]:

@@ -10,7 +10,7 @@ from sqlalchemy import BindParameter, Connection, Select, bindparam, func, selec
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from promptlib.example import Example
-from promptlib.store.database import begun
+from promptlib.store.sqlite import begun
 from promptlib.store.tables import examples, stores
 
 
