@@ -14,6 +14,8 @@ from itertools import count
 from pathlib import Path
 
 from common import PROJECT, STORE, labels, median, prepared_project, queries, save
+from rich.console import Console
+from rich.progress import track
 
 import promptlib
 from promptlib.embedding.embedder import Embedder
@@ -33,9 +35,9 @@ def asked(embedder: Embedder) -> list[Query]:
     return [Query(*pair) for pair in zip(texts, embedder.embed(texts, kind="query"), strict=True)]
 
 
-def hits(state: State, texts: list[Query], name: str) -> dict[str, float]:
+def hits(state: State, texts: list[Query], name: str, form: str = "") -> dict[str, float]:
     seeds, shown = count(), []
-    for query in texts:
+    for query in track(texts, f"{name} {form}", console=Console(stderr=True)):
         found = find_candidates(state, query, name, 8, next(seeds))
         ranking = promptlib.select_examples(pool_of(found, next(seeds)), strategy=name)
         shown.append(found.labels[ranking.positions[:8]].tolist())
@@ -48,7 +50,7 @@ def hits(state: State, texts: list[Query], name: str) -> dict[str, float]:
     }
 
 
-def cheaper(project: promptlib.Project, embedder: Embedder) -> dict[str, object]:
+def cheaper(project: promptlib.Project, embedder: Embedder, form: str) -> dict[str, object]:
     """Compare another form of the embedder with the whole one, in a copy of the database."""
     fp32 = project.index(STORE).refresh()
     with tempfile.TemporaryDirectory() as folder:
@@ -64,8 +66,8 @@ def cheaper(project: promptlib.Project, embedder: Embedder) -> dict[str, object]
             same += len({*one.ids} & {*two.ids})
         database.close()
         return {
-            "similar": hits(state, texts, "similar"),
-            "hybrid": hits(state, texts, "hybrid"),
+            "similar": hits(state, texts, "similar", form),
+            "hybrid": hits(state, texts, "hybrid", form),
             "nearest_has_own_label": nearest_is_right(state, texts),
             "share_of_the_nearest_8_kept": round(same / 8 / len(texts), 4),
             "query_ms": query_ms(embedder),
@@ -100,9 +102,10 @@ def main() -> None:
     figures["query_ms"] = query_ms(project.embedder.loaded)
     name = project.config.embedder.model
     if arguments.int8:
-        figures["int8"] = cheaper(project, load_embedder(name, precision="int8"))
+        figures["int8"] = cheaper(project, load_embedder(name, precision="int8"), "int8")
     for dim in arguments.dimensions:
-        figures[f"{dim} dimensions"] = cheaper(project, shortened(load_embedder(name), dim))
+        form = f"{dim} dimensions"
+        figures[form] = cheaper(project, shortened(load_embedder(name), dim), form)
     save("quality", {"queries": len(texts), **figures})
 
 

@@ -5,9 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,13 +20,13 @@ from onnx import load
 from promptlib.embedding import compile as compile_module
 from promptlib.embedding.cache import compiled
 from promptlib.embedding.compile import compile_model
+from promptlib.embedding.crowd import CALM, Crowd
 from promptlib.embedding.embedder import Embedder, HashingEmbedder, embed_and_cover
 from promptlib.embedding.loading import LazyEmbedder, load_embedder
 from promptlib.embedding.onnx import FEW, PADDING, OnnxEmbedder, _batches
 from promptlib.embedding.reference import TorchEmbedder
 from promptlib.embedding.source import DEFAULT_MODEL, ModelSource, find_model
 from promptlib.embedding.threads import lanes_here, measure_threads, threads_for
-from promptlib.embedding.turns import Turns
 from promptlib.errors import EmbedderError, ModelNotFoundError
 from tests.conftest import CHECKOUT
 
@@ -426,41 +426,41 @@ def test_the_fastest_number_of_threads_is_chosen(monkeypatch: pytest.MonkeyPatch
     assert chosen["threads"] == 1
 
 
-def test_whose_turn_it_is_embeds_for_all_that_wait() -> None:
-    sizes: list[int] = []
+@given(st.lists(st.booleans(), max_size=40))
+def test_all_cores_are_for_calls_that_meet_no_other(meets: list[bool]) -> None:
+    crowd, quiet = Crowd(2), CALM
+    for met in meets:
+        with crowd.enter() as alone:
+            quiet += 1
+            assert alone == (quiet > CALM)
+            if met:
+                with crowd.enter() as other:
+                    assert not other
+                quiet = 0
 
-    def run(texts: Sequence[str]) -> np.ndarray:
-        sizes.append(len(texts))
-        time.sleep(0.01)
-        if "bad" in texts:
-            raise ValueError("bad text")
-        return np.array([[float(text)] for text in texts], np.float32)
 
-    turns = Turns(run)
+def test_no_more_calls_than_cores_are_in_the_model_and_an_error_leaves_its_core() -> None:
+    crowd, inside, most = Crowd(2), 0, 0
+    lock = threading.Lock()
+
+    def call(number: int) -> bool:
+        nonlocal inside, most
+        with crowd.enter() as alone:
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            time.sleep(0.002)
+            with lock:
+                inside -= 1
+            if number % 7 == 0:
+                raise ValueError("bad text")
+            return alone
+
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(turns.take, map(str, range(200))))
-    assert [float(vector[0]) for vector in found] == list(range(200))
-    assert sum(sizes) == 200 and len(sizes) < 100 and max(sizes) <= 32
-    with pytest.raises(ValueError, match="bad text"):
-        turns.take("bad")
-    assert float(turns.take("7")[0]) == 7
-
-
-def test_an_interrupted_turn_is_nobody_elses_end() -> None:
-    interrupts = iter([KeyboardInterrupt])
-
-    def run(texts: Sequence[str]) -> np.ndarray:
-        for interrupt in interrupts:
-            time.sleep(0.05)
-            raise interrupt
-        return np.ones((len(texts), 1), np.float32)
-
-    turns = Turns(run)
-    with ThreadPoolExecutor(4) as pool:
-        done = [pool.submit(turns.take, str(n)) for n in range(4)]
-        errors = [each.exception() for each in done]
-    assert [type(error) for error in errors].count(KeyboardInterrupt) == 1
-    assert errors.count(None) == 3
+        done = [pool.submit(call, number) for number in range(100)]
+    assert [each.exception() is not None for each in done] == [n % 7 == 0 for n in range(100)]
+    assert most == 2
+    assert [call(n) for n in (1, 2, 3, 4, 5, 6, 8, 9, 10)] == [False] * CALM + [True]
 
 
 def test_texts_by_many_threads_are_those_by_one(onnx: OnnxEmbedder) -> None:

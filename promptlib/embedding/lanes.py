@@ -30,11 +30,19 @@ class Lanes(ForkAware):
         self._opened = None
         self._lock = threading.Lock()
 
+    @property
+    def session(self) -> Any:
+        """The session of one thread, for callers that run it in their own."""
+        return self._open()[0]
+
     def map(self, work: Callable[[Any, T], R], items: Iterable[T]) -> Iterator[R]:
         """Give what `work` makes of the session and each item, in order."""
+        session, pool = self._open()
+        return pool.map(partial(work, session), items)
+
+    def _open(self) -> tuple[Any, ThreadPoolExecutor]:
         with self._lock:
             if self._opened is None:
                 pool = ThreadPoolExecutor(self.count, thread_name_prefix="promptlib-lane")
                 self._opened = self._open_session(), pool
-            session, pool = self._opened
-        return pool.map(partial(work, session), items)
+            return self._opened

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from promptlib.embedding.crowd import Crowd
 from promptlib.embedding.embedder import Coverage, Kind, Vectors
 from promptlib.embedding.lanes import Lanes
 from promptlib.embedding.threads import lanes_here, threads_for, usual_threads
-from promptlib.embedding.turns import Turns
 from promptlib.errors import EmbedderError
 from promptlib.forking import ForkAware, abandon
 
@@ -58,13 +59,14 @@ class OnnxEmbedder(ForkAware):
             abandon(self._loaded)
         self._loaded = None
         self._lock = threading.Lock()
-        self._turns = Turns(self._run)
+        self._crowd = Crowd(self._lanes.count)
 
     def embed(self, texts: Sequence[str], *, kind: Kind = "document") -> Vectors:
         """Embed texts; returns float32 (n, dim), unit rows. Longer texts are cut at max_tokens."""
         encoded = self._encoded(texts, kind)
-        if len(encoded) == 1:
-            return self._turns.take(encoded[0])[None]
+        if len(encoded) == 1:  # a query: there is nothing to sort
+            with self._session_here() as session:
+                return self._made(session, encoded)
         return self._run_many(encoded)
 
     def embed_and_cover(self, texts: Sequence[str]) -> tuple[Vectors, Coverage]:
@@ -94,16 +96,6 @@ class OnnxEmbedder(ForkAware):
             unknown=sum(part.ids.count(self._unknown) for part in parts),
         )
 
-    def _run(self, encoded: Sequence[Any]) -> Vectors:
-        """Run the model on texts that were cut into tokens, all cores on one batch."""
-        _, session = self._load()
-        if len(encoded) == 1:  # a query: there is nothing to sort
-            return self._made(session, encoded)
-        vectors = np.empty((len(encoded), self.dim), dtype=np.float32)
-        for part in _batches(_lengths(encoded), self.batch):
-            vectors[part] = self._made(session, [encoded[at] for at in part])
-        return vectors
-
     def _run_many(self, encoded: Sequence[Any]) -> Vectors:
         """Run the model on batches side by side, each on one core; one alone has all of them."""
         lengths = _lengths(encoded)
@@ -115,13 +107,18 @@ class OnnxEmbedder(ForkAware):
             vectors[part] = self._made(session, [encoded[at] for at in part])
 
         if len(parts) < 2:
-            with self._turns.lock:
+            with self._session_here() as session:
                 for part in parts:
-                    work(self._load()[1], part)
+                    work(session, part)
         else:
             for _ in self._lanes.map(work, parts):
                 pass
         return vectors
+
+    @contextmanager
+    def _session_here(self) -> Iterator[Any]:
+        with self._crowd.enter() as alone:
+            yield self._load()[1] if alone else self._lanes.session
 
     def _made(self, session: Any, batch: Sequence[Any]) -> Vectors:
         vectors: Vectors = session.run(None, self._feed(batch))[0]
