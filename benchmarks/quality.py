@@ -39,7 +39,7 @@ def hits(state: State, texts: list[Query], name: str, form: str = "") -> dict[st
     seeds, shown = count(), []
     for query in track(texts, f"{name} {form}", console=Console(stderr=True)):
         found = find_candidates(state, query, name, 8, next(seeds))
-        ranking = promptlib.select_examples(pool_of(found, next(seeds)), strategy=name)
+        ranking = promptlib.select_examples(pool_of(found, next(seeds)), strategy=name, depth=8)
         shown.append(found.labels[ranking.positions[:8]].tolist())
     return {
         f"label_hit@{k}": round(
