@@ -1,5 +1,5 @@
-"""How many threads a model works on, unless it is told: what was fastest here for one text, and
-one on each core for batches."""
+"""How many threads a model works on, unless it is told: what was fastest here for one text alone,
+and one on each core for batches and for texts of several threads."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def threads_for(facts: Mapping[str, Any]) -> int:
 
 
 def lanes_here() -> int:
-    """Say how many batches to work on at once: PROMPTLIB_THREADS, or one on each core.
+    """Say how many calls the model takes at once: PROMPTLIB_THREADS, or one on each core.
 
     Raises EmbedderError for a variable that isn't a number.
     """
