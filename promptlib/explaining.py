@@ -5,27 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from promptlib.budget.fit import DropReason, Fit
 from promptlib.example import Example
 from promptlib.index.candidates import Candidates
 from promptlib.prompt import DroppedExample, PromptExample
-from promptlib.selection.pool import FORBIDDEN, Pool, Ranking, example_values, label_votes
+from promptlib.selection.pool import FORBIDDEN, example_values, label_votes
 
 LeftOut = Sequence[tuple[DropReason, Candidates]]
 """Rows that were found and may not be shown, by reason."""
+
+
+class Seen(NamedTuple):
+    """What is told of candidates. Their vectors, nine tenths of what they take, can go."""
+
+    ids: NDArray[np.str_]
+    similarity: NDArray[np.float64]
+    lexical: NDArray[np.float64]
+    labels: NDArray[np.object_]
+
+    @classmethod
+    def of(cls, found: Candidates) -> Seen:
+        """Keep of candidates what is told."""
+        return cls(found.ids, found.similarity, found.lexical, found.labels)
 
 
 @dataclass(frozen=True)
 class Explanation:
     """A choice among candidates."""
 
-    found: Candidates
-    pool: Pool
-    ranking: Ranking
+    found: Seen
+    positions: NDArray[np.int64]
+    """Of the ranked among those that were found, best first."""
+    scores: NDArray[np.float64]
+    """The strategy's, of each rank."""
     fit: Fit
-    left_out: LeftOut
+    left_out: Sequence[tuple[DropReason, Seen]]
+    """Those that were found beside them and may not be shown, by reason."""
     knows_words: bool
     """Whether the search looked at words."""
 
@@ -47,16 +67,16 @@ class Explanation:
         return (*self._outranked(), *self._unranked())
 
     def _facts(self, rank: int) -> dict[str, Any]:
-        at = int(self.ranking.positions[rank])
-        score = float(self.ranking.scores[rank])
+        at = int(self.positions[rank])
+        score = float(self.scores[rank])
         return {
             "id": str(self.found.ids[at]),
             "rank": rank + 1,
             "score": score if score > FORBIDDEN else None,
             "similarity": float(self.found.similarity[at]),
             "lexical": float(self.found.lexical[at]) if self.knows_words else None,
-            "label": self.pool.labels[at],
-            "posterior": self._votes.get(self.pool.labels[at]),
+            "label": self.found.labels[at],
+            "posterior": self._votes.get(self.found.labels[at]),
             "value": float(self._values[rank]),
         }
 
@@ -67,7 +87,7 @@ class Explanation:
             )
 
     def _unranked(self) -> Iterator[DroppedExample]:
-        rank = len(self.ranking.positions)
+        rank = len(self.positions)
         for reason, rows in self.left_out:
             for at, id in enumerate(rows.ids.tolist()):
                 rank += 1
@@ -80,8 +100,9 @@ class Explanation:
 
     @cached_property
     def _values(self) -> Any:
-        return example_values(self.ranking.scores)
+        return example_values(self.scores)
 
     @cached_property
     def _votes(self) -> dict[str | None, float]:
-        return {label: vote for label, vote in label_votes(self.pool).items() if label is not None}
+        votes = label_votes(self.found.similarity, self.found.labels)
+        return {label: vote for label, vote in votes.items() if label is not None}

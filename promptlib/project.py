@@ -24,6 +24,7 @@ from promptlib.selection.strategies import strategy_name
 from promptlib.settings import Options, Settings
 from promptlib.shortlist import begin_searches, make_shortlist, settled
 from promptlib.store.database import Database
+from promptlib.store.lookups import ReadOnce
 from promptlib.templates import ProjectTemplates
 from promptlib.templating.template import Template
 from promptlib.usage import UsageLedger, UsageRow, read_usage
@@ -229,7 +230,7 @@ class Project(ProjectTemplates):
         """Build the prompts of one template, in one snapshot of its store."""
         name = requests[0].store if requests else None
         if name is None:
-            return [request.prompt(None) for request in requests]
+            return [request.prompt() for request in requests]
         if requests[0].searches and isinstance(self.embedder, LazyEmbedder):
             self.embedder.start()  # beside the index
         index = self.index(name)
@@ -241,8 +242,10 @@ class Project(ProjectTemplates):
             tuned = index.settings(state, connection).tuned_of(settings.model)
             settings = settled(settings, tuned, state.origin.fingerprint)
 
+            fetch = ReadOnce(connection)
+
             def build(request: Request, query: Query | None) -> Prompt:
-                found = make_shortlist(index, state, connection, query, settings, template)
+                found = make_shortlist(index, state, connection, fetch, query, settings, template)
                 settled_on = replace(request, settings=settings, notes=(*notes, *found.notes))
                 return settled_on.prompt(found)
 

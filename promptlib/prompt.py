@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from promptlib.budget.fit import DropReason
 from promptlib.budget.models import CountKind
@@ -97,19 +97,43 @@ class Part:
         return {**vars(self)}
 
 
-class Lazily(NamedTuple):
-    """What is worked out only when somebody asks."""
+class Told(Protocol):
+    """What a prompt tells of its making; each is worked out when it is asked for."""
 
-    settings: Callable[[], Mapping[str, Any]]
-    examples: Callable[[], tuple[PromptExample, ...]]
-    dropped: Callable[[], tuple[DroppedExample, ...]]
-    parts: Callable[[], tuple[Part, ...]]
-    stable_prefix: Callable[[], StablePrefix | None]
-    hint: Callable[[], Hint | None]
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """See Prompt."""
+
+    @property
+    def examples(self) -> tuple[PromptExample, ...]:
+        """See Prompt."""
+
+    @property
+    def dropped(self) -> tuple[DroppedExample, ...]:
+        """See Prompt."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """See Prompt."""
+
+    @property
+    def stable_prefix(self) -> StablePrefix | None:
+        """See Prompt."""
+
+    @property
+    def hint(self) -> Hint | None:
+        """See Prompt."""
 
 
-def _itself(value: Any) -> Any:
-    return value
+class Known(NamedTuple):
+    """The same, worked out already: what can be pickled."""
+
+    settings: Mapping[str, Any]
+    examples: tuple[PromptExample, ...]
+    dropped: tuple[DroppedExample, ...]
+    parts: tuple[Part, ...]
+    stable_prefix: StablePrefix | None
+    hint: Hint | None
 
 
 @dataclass(frozen=True)
@@ -135,37 +159,37 @@ class Prompt(Sendable):
     """Models' special tokens in inputs, history and examples, and how often each stands there."""
     notes: tuple[str, ...]
     """What the caller should know, a sentence each."""
-    lazily: Lazily = field(repr=False, compare=False)
+    told: Told = field(repr=False, compare=False)
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:  # type: ignore[override]
         """All that its making depended on: what the manifest says."""
-        return self.lazily.settings()
+        return self.told.settings
 
     @cached_property
     def examples(self) -> tuple[PromptExample, ...]:
         """Those that are shown, in the order of the prompt."""
-        return self.lazily.examples()
+        return self.told.examples
 
     @cached_property
     def hint(self) -> Hint | None:
         """What the store's volume says of training; None without a store, or an empty one."""
-        return self.lazily.hint()
+        return self.told.hint
 
     @cached_property
     def dropped(self) -> tuple[DroppedExample, ...]:
         """The candidates that aren't shown, by rank; those that weren't ranked come last."""
-        return self.lazily.dropped()
+        return self.told.dropped
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """What the parts of the prompt cost, and what of them left."""
-        return self.lazily.parts()
+        return self.told.parts
 
     @cached_property
     def stable_prefix(self) -> StablePrefix | None:
         """Where the start ends that doesn't depend on the query; None where it can't be told."""
-        return self.lazily.stable_prefix()
+        return self.told.stable_prefix
 
     @property
     def stable_start(self) -> dict[str, Any] | None:
@@ -185,13 +209,8 @@ class Prompt(Sendable):
         return sorted([*self.examples, *self.dropped], key=lambda candidate: candidate.rank)
 
     def __getstate__(self) -> dict[str, Any]:
-        known = Lazily(
-            partial(_itself, self.settings),
-            partial(tuple, self.examples), partial(tuple, self.dropped),
-            partial(tuple, self.parts), partial(_itself, self.stable_prefix),
-            partial(_itself, self.hint),
-        )  # fmt: skip
-        return {**self.__dict__, "lazily": known}
+        known = Known(*(getattr(self, name) for name in Known._fields))
+        return {**self.__dict__, "told": known}
 
     def report(self, *, hint: bool = True) -> str:
         """Say in a line what the prompt costs and shows; more lines for parts, notes and hint."""

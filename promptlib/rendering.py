@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from promptlib.errors import TemplateError
 from promptlib.example import Example
 from promptlib.selection.ordering import order_examples
 from promptlib.settings import Settings
@@ -45,13 +46,14 @@ class PromptRenderer:
         self.template = template
         self.settings = settings
         self.ranked = ranked
-        self._fetch = fetch
+        self._fetch: FetchRanks | None = fetch
         data = template.data
         self._scope = {name: data(value) for name, value in scope.items()}
         self.static = template.static if "static_examples" in template.uses else ()
         self._messages = [[data(message) for message in turn] for turn in turns]
         self._fetched: dict[int, tuple[Example, Any]] = {}
         self._last: tuple[Shown, Rendered] | None = None
+        self._bare: tuple[Shown, int] | None = None
 
     def render(self, shown: Shown) -> Rendered:
         """Render; raises TemplateError."""
@@ -68,6 +70,16 @@ class PromptRenderer:
         """Count the tokens of the whole."""
         return count_rendered(self.render(shown), self.settings)
 
+    def cost(self, shown: Shown, rank: int) -> int:
+        """Count what one example costs beside the rest of what is shown, without the others."""
+        bare = replace(shown, ranks=())
+        if self._bare is None or self._bare[0] != bare:
+            try:
+                self._bare = bare, self.count(bare)
+            except TemplateError:  # the body can't do without an example
+                self._bare = bare, 0
+        return max(0, self.count(replace(shown, ranks=(rank,))) - self._bare[1])
+
     def stable_prefix(self, shown: Shown, tokens: int) -> StablePrefix | None:
         """Find where the start ends that doesn't depend on the query."""
         return find_stable_prefix(
@@ -83,6 +95,11 @@ class PromptRenderer:
         """Give the examples of these ranks."""
         return [example for example, _ in self._examples(ranks)]
 
+    def keep(self, ranks: Collection[int]) -> None:
+        """Let go of all examples but these, and of the store: others aren't rendered any more."""
+        self._fetched = {rank: self._fetched[rank] for rank in ranks}
+        self._fetch = None
+
     def _scope_of(self, shown: Shown) -> dict[str, Any]:
         kept = self._messages[len(self._messages) - shown.turns :]
         return self._scope | {
@@ -94,6 +111,7 @@ class PromptRenderer:
     def _examples(self, ranks: Collection[int]) -> list[tuple[Example, Any]]:
         if missing := [rank for rank in ranks if rank not in self._fetched]:
             # One question to the database: for what fits at once, or for everything.
+            assert self._fetch is not None
             wanted = missing if not self._fetched else range(self.ranked)
             found = self._fetch(wanted)
             if self._fetched and (expect := self.settings.counter.expect):  # each is to be measured

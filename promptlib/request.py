@@ -16,7 +16,7 @@ from promptlib.models.counting import with_model
 from promptlib.prompt import Prompt
 from promptlib.selection.strategies import QUERY_FREE
 from promptlib.settings import Options, Settings, resolve_settings
-from promptlib.shortlisted import Shortlist
+from promptlib.shortlisted import NO_STORE, Shortlist
 from promptlib.templating.inputs import cut_length
 from promptlib.templating.template import SCOPE, Template
 from promptlib.text import canonical_json
@@ -38,7 +38,7 @@ class Request:
     cuts: Mapping[str, int] = field(default_factory=dict)
     """How many characters stay of the inputs that are longer than their template allows."""
 
-    def prompt(self, shortlist: Shortlist | None) -> Prompt:
+    def prompt(self, shortlist: Shortlist = NO_STORE) -> Prompt:
         """Build the prompt; raises BudgetError, TooFewExamplesError and TemplateError."""
         return build_prompt(
             self.template, self.inputs, self.settings, shortlist, history=self.history,

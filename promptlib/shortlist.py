@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 from promptlib.budget.fit import DropReason
 from promptlib.embedding.embedder import Vectors
-from promptlib.example import Example
 from promptlib.explaining import LeftOut
 from promptlib.index.candidates import Candidates
 from promptlib.index.lexical import terms_of
@@ -20,7 +19,7 @@ from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.retrieval import SAMPLE, Query, chosen_strategy, find_candidates
 from promptlib.selection.strategies import NO_WORDS, QUERY_FREE
 from promptlib.settings import Settings
-from promptlib.shortlisted import Shortlist
+from promptlib.shortlisted import Fetch, Shortlist
 from promptlib.store.settings import Tuned
 from promptlib.templating.template import Template
 from promptlib.text import canonical_json, text_number
@@ -28,20 +27,17 @@ from promptlib.text import canonical_json, text_number
 SPARE = 16
 """Candidates that are looked for beyond those wanted: some say the same as others."""
 
-Fetch = Callable[[Sequence[int]], list[Example]]
-"""Row keys -> their examples."""
-
 
 def make_shortlist(
-    index: ExampleIndex, state: State, connection: Connection, query: Query | None,
-    settings: Settings, template: Template,
+    index: ExampleIndex, state: State, connection: Connection, fetch: Fetch,
+    query: Query | None, settings: Settings, template: Template,
 ) -> Shortlist:  # fmt: skip
-    """Search a state of an index, in its snapshot; without a query, for its labels alone."""
+    """Search a state of an index, in its snapshot; without a query, for its labels alone.
+
+    `fetch` reads examples in that snapshot.
+    """
     store = index.store
     notes: list[str] = []
-
-    def fetch(keys: Sequence[int]) -> list[Example]:
-        return store.by_keys(keys, connection)
 
     left_out: LeftOut = ()
     if query is None:
@@ -63,9 +59,9 @@ def make_shortlist(
         labels=state.labels,
         label_definitions=index.settings(state, connection).label_definitions,
         volume=state.volume,
-        store=store.name,
         notes=tuple(notes),
-        origin={
+        store={
+            "name": store.name,
             "uid": state.origin.uid,
             "revision": state.origin.revision,
             "embedder": state.origin.fingerprint,

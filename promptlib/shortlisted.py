@@ -12,6 +12,9 @@ from promptlib.hint import Volume
 from promptlib.index.candidates import Candidates
 from promptlib.selection.pool import Pool, Weights
 
+Fetch = Callable[[Sequence[int]], list[Example]]
+"""Row keys -> their examples."""
+
 
 @dataclass(frozen=True)
 class Shortlist:
@@ -22,15 +25,21 @@ class Shortlist:
     """What was found beside them and may not be shown, by reason."""
     depth: int
     """How many of the ranked candidates are looked at."""
-    fetch: Callable[[Sequence[int]], list[Example]]
-    """Row keys -> their examples, in the snapshot that the candidates come from."""
+    fetch: Fetch
+    """In the snapshot that the candidates come from."""
     labels: tuple[str, ...]
     label_definitions: Mapping[str, str]
-    volume: Volume
-    store: str
+    volume: Volume | None
     notes: tuple[str, ...]
-    origin: Mapping[str, Any]
-    """The manifest's part about the store: uid, revision, embedder."""
+    store: Mapping[str, Any] | None
+    """The manifest's part about it: name, uid, revision, embedder."""
+
+
+NO_STORE = Shortlist(
+    candidates=Candidates.none(), left_out=(), depth=0, fetch=lambda keys: [], labels=(),
+    label_definitions={}, volume=None, notes=(), store=None,
+)  # fmt: skip
+"""Of a template that asks no store."""
 
 
 def pool_of(found: Candidates, seed: int = 0, weights: Weights | None = None) -> Pool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from sqlalchemy import Connection
 
@@ -15,6 +13,7 @@ from promptlib.retrieval import Query, find_candidates
 from promptlib.selection.strategies import select_examples
 from promptlib.shortlist import repeats
 from promptlib.shortlisted import pool_of
+from promptlib.store.lookups import ReadOnce
 from promptlib.templating.frontmatter import StaticSpec
 
 
@@ -22,10 +21,7 @@ def choose_static(
     index: ExampleIndex, state: State, connection: Connection, spec: StaticSpec, where: Where
 ) -> tuple[Example, ...]:
     """Choose the static examples of a template from one state of its store."""
-
-    def fetch(keys: Sequence[int]) -> list[Example]:
-        return index.store.by_keys(keys, connection)
-
+    fetch = ReadOnce(connection)
     nothing = Query("", np.zeros(index.embedder.dim, np.float32))
     allowed = index.allowed(state, connection, where) if where else None
     depth = max(SHORTLIST, spec.k)

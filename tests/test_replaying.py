@@ -234,11 +234,11 @@ def test_what_is_missing_is_named(project: Project, root: Path, tmp_path: Path) 
 def test_a_result_that_differs_names_the_versions(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from promptlib import building, manifest
+    from promptlib import making, manifest
 
     older = {**manifest.versions(), "jinja2": "2.0"}
-    monkeypatch.setattr(building, "versions", lambda: older)
-    monkeypatch.setattr(building, "result_hash", lambda text, messages: "0" * 32)
+    monkeypatch.setattr(making, "versions", lambda: older)
+    monkeypatch.setattr(making, "result_hash", lambda text, messages: "0" * 32)
     prompt = project.build(ROUTE, "I lost my card")
     with pytest.raises(ReplayError, match=r"the result differs: it was made with .*jinja2 2\.0"):
         project.replay(prompt.manifest())

@@ -174,7 +174,7 @@ def test_balanced_begins_with_labels_and_keeps_its_cap(
     given_pool = replace(drawn, weights=weights)
     ranking = select_examples(given_pool, strategy="balanced")
     labels = [given_pool.labels[i] for i in ranking.positions]
-    votes = label_votes(given_pool)
+    votes = label_votes(given_pool.similarity, given_pool.labels)
     first = labels[: min(min_labels, len(votes))]
     assert len(set(first)) == len(first)
     assert [votes[label] for label in first] == sorted(votes.values(), reverse=True)[: len(first)]

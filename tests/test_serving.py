@@ -13,14 +13,18 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import FunctionType, ModuleType
 
 import pytest
+from sqlalchemy import Connection
 
 import promptlib
 from promptlib.embedding.embedder import HashingEmbedder
 from promptlib.errors import BudgetError, InputsError
 from promptlib.example import Example
+from promptlib.index.candidates import Candidates
 from promptlib.project import Project
+from promptlib.selection.pool import Pool
 from tests.conftest import CHECKOUT, DATA
 from tests.test_message import ANSWER, ASKS, CALLS, RESULT
 
@@ -80,6 +84,35 @@ def test_a_prompt_that_is_let_go_leaves_nothing_to_the_garbage_collector(project
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def test_a_kept_prompt_holds_neither_vectors_nor_the_database(project: Project) -> None:
+    prompts = [
+        project.build(ROUTE, "I lost my card", k=3, strategy="balanced"),
+        project.build(ROUTE, "I lost my card", k=3, budget=60),  # examples left out for room
+        *project.build_many(ROUTE, ["I lost my card", "new pin"], k=3),
+    ]
+    for prompt in prompts:
+        held = held_by(prompt)
+        assert sum(isinstance(each, Example) for each in held) == len(prompt.examples)
+        assert not any(isinstance(each, Connection | Candidates | Pool) for each in held)
+        assert prompt.candidates and prompt.parts and prompt.stable_prefix and prompt.hint
+
+
+def held_by(prompt: promptlib.Prompt) -> list[object]:
+    """All objects of its own that a prompt keeps alive; the template it shares with others."""
+    found: dict[int, object] = {}
+    waiting: list[object] = [prompt]
+    shared = prompt.told.renderer.template, prompt.told.renderer.settings
+    while waiting:
+        each = waiting.pop()
+        if id(each) in found or isinstance(each, type | ModuleType | FunctionType):
+            continue
+        if any(each is part for part in shared):
+            continue
+        found[id(each)] = each
+        waiting += gc.get_referents(each)
+    return [*found.values()]
 
 
 # -- the event loop ------------------------------------------------------------------------------

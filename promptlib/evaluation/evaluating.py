@@ -34,6 +34,7 @@ from promptlib.selection.strategies import BY_MEANING, QUERY_FREE, STRATEGIES, s
 from promptlib.settings import Settings
 from promptlib.shortlist import find_usable, settled, static_ids
 from promptlib.shortlisted import Shortlist
+from promptlib.store.lookups import ReadOnce
 from promptlib.templating.template import Template
 
 Values = Mapping[str, NDArray[np.float64]]
@@ -59,7 +60,7 @@ class Evaluator:
     """What ways with static examples take the first of."""
 
     def __post_init__(self) -> None:
-        self._examples: dict[int, Example] = {}
+        self.fetch = ReadOnce(self.connection)
         self._allowed = self.allowed & self.state.without(self.questions.held_out)
         rows = np.flatnonzero(self._allowed & self.state.alive)
         if not len(rows):
@@ -140,9 +141,9 @@ class Evaluator:
     def _shortlisted(self, found: Candidates, depth: int) -> Shortlist:
         return Shortlist(
             candidates=found, left_out=(), depth=depth, fetch=self.fetch,
-            labels=self.state.labels, volume=self.state.volume, store=self.index.store.name,
+            labels=self.state.labels, volume=self.state.volume, notes=(),
             label_definitions=self.index.settings(self.state, self.connection).label_definitions,
-            notes=(), origin={},
+            store={"name": self.index.store.name},
         )  # fmt: skip
 
     def prompt(
@@ -166,13 +167,6 @@ class Evaluator:
         )  # fmt: skip
         shown = replace(request, settings=settings, template=self._template(number, way))
         return shown.prompt(shortlist)
-
-    def fetch(self, keys: Sequence[int]) -> list[Example]:
-        """Read examples, each once."""
-        if missing := [key for key in keys if key not in self._examples]:
-            read = self.index.store.by_keys(missing, self.connection)
-            self._examples.update(zip(missing, read, strict=True))
-        return [self._examples[key] for key in keys]
 
     def _template(self, number: int, way: Way) -> Template:
         """Give a question's template, with the static examples that this way shows."""
@@ -203,7 +197,7 @@ class Evaluator:
         shortlists: dict[Any, Shortlist] = {}
         depth = max(SHORTLIST, *(way.k for way in ways))
         results = []
-        self._examples = {}
+        self.fetch = ReadOnce(self.connection)
         for way in ways:
             kind = _kind(way.strategy), way.k > 0, way.static
             if kind not in shortlists:

@@ -197,15 +197,17 @@ def fused(pool: Pool) -> Floats:
     return score.round(DIGITS)
 
 
-def label_votes(pool: Pool) -> dict[str | None, float]:
+def label_votes(
+    similarity: Floats, labels: Sequence[str | None] | NDArray[np.object_]
+) -> dict[str | None, float]:
     """Give each label its share of the votes exp(similarity / TEMPERATURE) of the shortlist.
 
     An estimate of how likely it is the query's (Narnoli and Surdeanu 2026: models that are shown
     relevant examples behave much like such a vote).
     """
-    votes = np.exp((pool.similarity - pool.similarity.max(initial=-1)) / TEMPERATURE).tolist()
-    total: dict[str | None, float] = dict.fromkeys(pool.labels, 0.0)
-    for label, vote in zip(pool.labels, votes, strict=True):
+    votes = np.exp((similarity - similarity.max(initial=-1)) / TEMPERATURE).tolist()
+    total: dict[str | None, float] = dict.fromkeys(labels, 0.0)
+    for label, vote in zip(labels, votes, strict=True):
         total[label] += vote
     whole = sum(total.values())
     return {label: round(share / whole, DIGITS) for label, share in total.items()}

@@ -127,7 +127,7 @@ class _Balanced:
     """
 
     def __init__(self, pool: Pool) -> None:
-        votes = label_votes(pool)
+        votes = label_votes(pool.similarity, pool.labels)
         by_votes = sorted(votes, key=lambda label: -votes[label])
         numbers = {label: number for number, label in enumerate(by_votes)}
         self._labels = np.array([numbers[label] for label in pool.labels], dtype=np.int64)

@@ -47,6 +47,21 @@ def examples_by_keys(connection: Connection, keys: Sequence[int]) -> list[Exampl
     return [found[key] for key in keys]
 
 
+class ReadOnce:
+    """Reads examples by their row keys, in that order, in one snapshot: each of them once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[int, Example] = {}
+
+    def __call__(self, keys: Sequence[int]) -> list[Example]:
+        """Give the examples with these keys."""
+        if missing := [key for key in keys if key not in self._known]:
+            read = examples_by_keys(self._connection, missing)
+            self._known.update(zip(missing, read, strict=True))
+        return [self._known[key] for key in keys]
+
+
 _POSITION = Prepared(
     select(stores.c.key, stores.c.uid, stores.c.revision, stores.c.token).where(
         stores.c.name == bindparam("store_name")
