@@ -95,12 +95,10 @@ class _Builder:
             missing = [rank for rank in range(renderer.ranked) if rank not in fit.costs]
             costs = {rank: renderer.cost(shown, rank) for rank in missing}
             fit = replace(fit, costs=fit.costs | costs)
-        ranks = renderer.ordered(fit.chosen)
-        examples = renderer.examples(ranks)
-        specials = self._special_tokens(examples)
+        specials = self._special_tokens(renderer.examples(fit.chosen))
         self.template.refuse_tokens(rendered)
-        renderer.keep(ranks)
-        making = self._making(fit, rendered, ranks, examples)
+        renderer.keep(fit.chosen)
+        making = self._making(fit, rendered)
         return Prompt(
             text=rendered.text,
             # The caller's own: what is told later comes from those that were rendered.
@@ -118,9 +116,7 @@ class _Builder:
             told=making,
         )
 
-    def _making(
-        self, fit: Fit, rendered: Rendered, ranks: Sequence[int], examples: Sequence[Example]
-    ) -> Making:
+    def _making(self, fit: Fit, rendered: Rendered) -> Making:
         shortlist, ranking = self.shortlist, self.ranking
         knows_words = self.settings.explain or self.settings.strategy not in NO_WORDS
         return Making(
@@ -135,8 +131,6 @@ class _Builder:
             renderer=self.renderer,
             shown=self.shown,
             rendered=rendered,
-            shown_ranks=ranks,
-            shown_examples=examples,
             choice=Explanation(
                 Seen.of(shortlist.candidates), ranking.positions, ranking.scores, fit,
                 [(why, Seen.of(rows)) for why, rows in shortlist.left_out], knows_words,

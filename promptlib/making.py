@@ -37,16 +37,14 @@ class Making:
     renderer: PromptRenderer
     shown: Shown
     rendered: Rendered
-    shown_ranks: Sequence[int]
-    """In the order of the prompt."""
-    shown_examples: Sequence[Example]
     choice: Explanation
 
     @property
     def examples(self) -> tuple[PromptExample, ...]:
         """See Prompt."""
+        ranks = self._ranks
         cost = partial(self.renderer.cost, self.shown)
-        return self.choice.chosen(self.shown_ranks, self.shown_examples, cost)
+        return self.choice.chosen(ranks, self.renderer.examples(ranks), cost)
 
     @property
     def dropped(self) -> tuple[DroppedExample, ...]:
@@ -67,7 +65,12 @@ class Making:
     @property
     def hint(self) -> Hint | None:
         """See Prompt."""
-        return None if self.volume is None else volume_hint(self.volume, len(self.shown_ranks))
+        return None if self.volume is None else volume_hint(self.volume, len(self.shown.ranks))
+
+    @property
+    def _ranks(self) -> Sequence[int]:
+        """Those shown, in the order of the prompt."""
+        return self.renderer.ordered(self.shown.ranks)
 
     @property
     def left_sections(self) -> tuple[str, ...]:
@@ -116,7 +119,7 @@ class Making:
             "margin": settings.counter.margin,
             **{name: self.known.get(name) for name in ("labels", "label_definitions")},
             "candidate_labels": list(self.candidate_labels),
-            "examples": [_pin(example) for example in self.shown_examples],
+            "examples": [_pin(example) for example in self.renderer.examples(self._ranks)],
             "static_examples": [_pin(example) for example in self.renderer.static],
             "static_store": template.static_store,
             "tokens": self.choice.fit.tokens,

@@ -51,7 +51,8 @@ class PromptRenderer:
         self._scope = {name: data(value) for name, value in scope.items()}
         self.static = template.static if "static_examples" in template.uses else ()
         self._messages = [[data(message) for message in turn] for turn in turns]
-        self._fetched: dict[int, tuple[Example, Any]] = {}
+        self._examples: dict[int, Example] = {}
+        self._data: dict[int, Any] = {}
         self._last: tuple[Shown, Rendered] | None = None
         self._bare: tuple[Shown, int] | None = None
 
@@ -93,30 +94,39 @@ class PromptRenderer:
 
     def examples(self, ranks: Collection[int]) -> list[Example]:
         """Give the examples of these ranks."""
-        return [example for example, _ in self._examples(ranks)]
+        self._fetch_missing(ranks)
+        return [self._examples[rank] for rank in ranks]
 
     def keep(self, ranks: Collection[int]) -> None:
-        """Let go of all examples but these, and of the store: others aren't rendered any more."""
-        self._fetched = {rank: self._fetched[rank] for rank in ranks}
+        """Let go of the store and of all examples but these: no others are rendered any more."""
+        self._examples = {rank: self._examples[rank] for rank in ranks}
+        self._data = {}  # made again if they are
         self._fetch = None
 
     def _scope_of(self, shown: Shown) -> dict[str, Any]:
         kept = self._messages[len(self._messages) - shown.turns :]
+        ranks = self.ordered(shown.ranks)
+        self._fetch_missing(ranks)
         return self._scope | {
             "static_examples": self.template.static_data if shown.static else JsonList(),
-            "examples": JsonList(scope for _, scope in self._examples(self.ordered(shown.ranks))),
+            "examples": JsonList(map(self._data_of, ranks)),
             "history": JsonList(message for turn in kept for message in turn),
         }
 
-    def _examples(self, ranks: Collection[int]) -> list[tuple[Example, Any]]:
-        if missing := [rank for rank in ranks if rank not in self._fetched]:
-            # One question to the database: for what fits at once, or for everything.
-            assert self._fetch is not None
-            wanted = missing if not self._fetched else range(self.ranked)
-            found = self._fetch(wanted)
-            if self._fetched and (expect := self.settings.counter.expect):  # each is to be measured
-                contents = (part for example in found for part in (example.input, example.output))
-                expect(part for part in contents if isinstance(part, str))
-            for rank, example in zip(wanted, found, strict=True):
-                self._fetched[rank] = example, self.template.example(example)
-        return [self._fetched[rank] for rank in ranks]
+    def _data_of(self, rank: int) -> Any:
+        if rank not in self._data:
+            self._data[rank] = self.template.example(self._examples[rank])
+        return self._data[rank]
+
+    def _fetch_missing(self, ranks: Collection[int]) -> None:
+        """Ask the database once: for what fits at once, or for everything."""
+        missing = [rank for rank in ranks if rank not in self._examples]
+        if not missing:
+            return
+        assert self._fetch is not None
+        wanted = missing if not self._examples else range(self.ranked)
+        found = self._fetch(wanted)
+        if self._examples and (expect := self.settings.counter.expect):  # each is to be measured
+            contents = (part for example in found for part in (example.input, example.output))
+            expect(part for part in contents if isinstance(part, str))
+        self._examples.update(zip(wanted, found, strict=True))
