@@ -19,8 +19,7 @@ from promptlib.budget.tokens import TokenCounter
 from promptlib.evaluation.measures import vote
 from promptlib.evaluation.session import QuerySource, evaluate, open_evaluator
 from promptlib.intervals import Bootstrap
-from promptlib.selection.strategies import select_examples
-from promptlib.shortlisted import pool_of
+from promptlib.shortlisted import rank_candidates
 
 K = 8
 
@@ -79,7 +78,7 @@ def rules(project, name, source):  # type: ignore[no-untyped-def]
                 room = int(mean * examples)
                 outcomes = {rule: np.zeros((2, len(cases))) for rule in ("exact", "skip", "stop")}
                 for case, (label, found, costs) in enumerate(cases):
-                    ranking = select_examples(pool_of(found), strategy=strategy)
+                    ranking = rank_candidates(found, strategy)
                     order = ranking.positions[:64]
                     prices = costs[order].tolist()
                     fit = fit_examples(

@@ -25,7 +25,7 @@ from promptlib.index.state import State
 from promptlib.index.vector import ExampleIndex
 from promptlib.retrieval import Query, find_candidates
 from promptlib.selection.strategies import STRATEGIES
-from promptlib.shortlisted import pool_of
+from promptlib.shortlisted import rank_candidates
 from promptlib.store.database import Database
 from promptlib.store.store import ExampleStore
 
@@ -39,7 +39,7 @@ def hits(state: State, texts: list[Query], name: str, form: str = "") -> dict[st
     seeds, shown = count(), []
     for query in track(texts, f"{name} {form}", console=Console(stderr=True)):
         found = find_candidates(state, query, name, 8, next(seeds))
-        ranking = promptlib.select_examples(pool_of(found, next(seeds)), strategy=name, depth=8)
+        ranking = rank_candidates(found, name, seed=next(seeds), depth=8)
         shown.append(found.labels[ranking.positions[:8]].tolist())
     return {
         f"label_hit@{k}": round(

@@ -17,8 +17,8 @@ from promptlib.budget.knapsack import best_set
 from promptlib.index.lexical import terms_of
 from promptlib.retrieval import Query, find_candidates
 from promptlib.selection.pool import example_values
-from promptlib.selection.strategies import STRATEGIES, select_examples
-from promptlib.shortlisted import pool_of
+from promptlib.selection.strategies import STRATEGIES
+from promptlib.shortlisted import rank_candidates
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -55,8 +55,8 @@ def main() -> None:
             start = time.perf_counter()
             found = find_candidates(state, query, name, 64, 0)
             search = (time.perf_counter() - start) * 1e3
-            pool = pool_of(found.at(slice(64)))
-            ranking.append(timed(lambda: select_examples(pool, strategy=name)))  # noqa: B023
+            best = found.at(slice(64))
+            ranking.append(timed(lambda: rank_candidates(best, name)))  # noqa: B023
             whole.append(search + ranking[-1])
         figures[name] = {
             "ranking_64_ms": round(median(ranking), 3),

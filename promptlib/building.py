@@ -19,9 +19,9 @@ from promptlib.making import Making
 from promptlib.message import turns_of
 from promptlib.prompt import Prompt
 from promptlib.rendering import PromptRenderer, Shown
-from promptlib.selection.strategies import NO_WORDS, select_examples
+from promptlib.selection.strategies import NO_WORDS
 from promptlib.settings import Settings
-from promptlib.shortlisted import NO_STORE, Fetch, Shortlist, pool_of
+from promptlib.shortlisted import NO_STORE, Fetch, Shortlist, rank_candidates
 from promptlib.templating.specials import may_hold_tokens, special_tokens_in
 from promptlib.templating.template import Rendered, Template, with_cuts
 
@@ -64,9 +64,10 @@ class _Builder:
         self.notes = notes
         self.turns = turns_of(history)
         found = shortlist.candidates
-        pool = pool_of(found, settings.seed, settings.weights)
-        one_by_one = max(ONE_BY_ONE, 2 * settings.k)
-        ranking = select_examples(pool, strategy=settings.strategy, depth=one_by_one)
+        ranking = rank_candidates(
+            found, settings.strategy, seed=settings.seed, weights=settings.weights,
+            depth=max(ONE_BY_ONE, 2 * settings.k),
+        )  # fmt: skip
         self.ranking = ranking.cut(shortlist.depth)
         labels = found.labels[self.ranking.positions].tolist()
         # Rank order, each once: the likeliest first.

@@ -15,8 +15,8 @@ from promptlib.index.nearest import Scan
 from promptlib.index.state import Mask, State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.selection.pool import Strategy, Weights
-from promptlib.selection.strategies import AUTO, BY_MEANING, QUERY_FREE, STRATEGIES, select_examples
-from promptlib.shortlisted import pool_of
+from promptlib.selection.strategies import AUTO, BY_MEANING, QUERY_FREE, STRATEGIES
+from promptlib.shortlisted import rank_candidates
 from promptlib.store.settings import Tuned
 
 SAMPLE = 512
@@ -102,7 +102,7 @@ def search_examples(
         strategy, weights = chosen_strategy(strategy, {}, tuned, state.origin.fingerprint)
         depth = max(SHORTLIST, k)
         found = find_candidates(state, Query(text, vector), strategy, depth, seed, allowed)
-        ranking = select_examples(pool_of(found, seed, weights), strategy=strategy, depth=k)
+        ranking = rank_candidates(found, strategy, seed=seed, weights=weights, depth=k)
         best = found.at(ranking.positions[:k])
         examples = index.store.by_keys(best.keys.tolist(), connection)
     parts = zip(

@@ -1,4 +1,4 @@
-"""What a search found for one prompt, before anything is chosen."""
+"""What a search found for one prompt, and its candidates ranked; before anything is chosen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from promptlib.example import Example
 from promptlib.explaining import LeftOut
 from promptlib.hint import Volume
 from promptlib.index.candidates import Candidates
-from promptlib.selection.pool import Pool, Weights
+from promptlib.selection.pool import NO_VECTORS, Pool, Ranking, Strategy, Weights
+from promptlib.selection.strategies import SINGLE, select_examples
 
 Fetch = Callable[[Sequence[int]], list[Example]]
 """Row keys -> their examples."""
@@ -42,9 +43,13 @@ NO_STORE = Shortlist(
 """Of a template that asks no store."""
 
 
-def pool_of(found: Candidates, seed: int = 0, weights: Weights | None = None) -> Pool:
-    """Give a strategy what it may see of candidates."""
-    return Pool(
-        found.similarity, found.lexical, found.vectors, found.labels.tolist(), seed,
-        weights or Weights(), found.words,
+def rank_candidates(
+    found: Candidates, strategy: str | Strategy, *, seed: int = 0, weights: Weights | None = None,
+    depth: int | None = None,
+) -> Ranking:  # fmt: skip
+    """Rank candidates by a strategy; see `select_examples`."""
+    pool = Pool(
+        found.similarity, found.lexical, NO_VECTORS if strategy in SINGLE else found.vectors,
+        found.labels.tolist(), seed, weights or Weights(), found.words,
     )  # fmt: skip
+    return select_examples(pool, strategy=strategy, depth=depth)

@@ -10,9 +10,8 @@ from promptlib.filtering import Where
 from promptlib.index.state import State
 from promptlib.index.vector import SHORTLIST, ExampleIndex
 from promptlib.retrieval import Query, find_candidates
-from promptlib.selection.strategies import select_examples
 from promptlib.shortlist import repeats
-from promptlib.shortlisted import pool_of
+from promptlib.shortlisted import rank_candidates
 from promptlib.store.lookups import ReadOnce
 from promptlib.templating.frontmatter import StaticSpec
 
@@ -27,6 +26,6 @@ def choose_static(
     depth = max(SHORTLIST, spec.k)
     found = find_candidates(state, nothing, spec.strategy, depth, spec.seed, allowed)
     found = found.at(~repeats(found, fetch))
-    ranking = select_examples(pool_of(found, spec.seed), strategy=spec.strategy, depth=spec.k)
+    ranking = rank_candidates(found, spec.strategy, seed=spec.seed, depth=spec.k)
     best = found.at(ranking.positions[: spec.k])
     return tuple(fetch(best.keys.tolist()))

@@ -40,8 +40,9 @@ def sample_of(vectors: np.ndarray, codes: Sequence[int]) -> Sample:
     count = len(vectors)
     found = Candidates.none(vectors.shape[1])
     found = Candidates(**{
-        **vars(found), "vectors": vectors.astype(np.float16), "keys": np.arange(count),
+        **vars(found), "positions": np.arange(count), "keys": np.arange(count),
         "ids": np.array([str(at) for at in range(count)]),
+        "read_vectors": lambda positions: vectors[positions].astype(np.float16),
     })  # fmt: skip
     examples = [Example(f"input {at}", f"output {at}", id=str(at)) for at in range(count)]
     labels = [f"label {code}" for code in range(max(codes, default=-1) + 1)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,6 @@ class Scored(NamedTuple):
     positions: NDArray[np.int64]
     ids: NDArray[np.str_]
     similarity: NDArray[np.float64]
-    vectors: Halves
 
     def nearest_first(self) -> Scored:
         """Sort them; ties by id."""
@@ -48,11 +48,17 @@ class Candidates:
     """The cosine with the query, rounded to DIGITS."""
     lexical: NDArray[np.float64]
     """The BM25 score for the query, rounded to DIGITS; 0 where no word is shared."""
-    vectors: Halves
     texts: NDArray[np.uint64]
     """The hash of each row's text for retrieval, its first 64 bits: equal for equal texts."""
     words: NDArray[np.float64]
     """The weight of each of the query's words where the row has it, (n, words); see `words_in`."""
+    read_vectors: Callable[[NDArray[np.int64]], Halves]
+    """Positions -> the vectors of the rows there: a hundred take more than all the rest does."""
+
+    @cached_property
+    def vectors(self) -> Halves:
+        """The rows' unit vectors, as they are stored; read when they are asked for."""
+        return self.read_vectors(self.positions)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -62,7 +68,7 @@ class Candidates:
         return Candidates(
             self.positions[positions], self.keys[positions], self.ids[positions],
             self.labels[positions], self.similarity[positions], self.lexical[positions],
-            self.vectors[positions], self.texts[positions], self.words[positions],
+            self.texts[positions], self.words[positions], self.read_vectors,
         )  # fmt: skip
 
     @classmethod
@@ -75,7 +81,7 @@ class Candidates:
             labels=np.zeros(0, object),
             similarity=np.zeros(0),
             lexical=np.zeros(0),
-            vectors=np.zeros((0, dim), np.float16),
             texts=np.zeros(0, np.uint64),
             words=np.zeros((0, 0)),
+            read_vectors=lambda positions: np.zeros((0, dim), np.float16),
         )

@@ -19,6 +19,7 @@ from promptlib.hint import Volume
 from promptlib.index.base import Base, Origin, Rows
 from promptlib.index.bm25 import Corpus, KnownTerm, Part, known_terms, word_weights
 from promptlib.index.candidates import Candidates, Scored
+from promptlib.index.halves import products
 from promptlib.index.lots import draw_lots
 from promptlib.index.nearest import SUMMED, Scan, make_selector
 from promptlib.index.volumes import count_volume
@@ -141,7 +142,7 @@ class State:
         is_near = np.zeros(len(self.alive), bool)
         is_near[near.positions] = True
         more = self._compared(positions[~is_near[positions]], query)
-        both = Scored(near.positions, near.ids, near.similarity, near.vectors).and_more(more)
+        both = Scored(near.positions, near.ids, near.similarity).and_more(more)
         return replace(self._candidates(both), lexical=words.at(both.positions))
 
     def known_terms(self, terms: Counter[int]) -> list[KnownTerm]:
@@ -199,10 +200,8 @@ class State:
 
     def _compared(self, positions: Positions, query: Vectors) -> Scored:
         # FAISS's sums depend on its kernel; these don't, so that equal texts score equal.
-        vectors = self.vectors_at(positions)
-        cosine = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
-        similarity = cosine.clip(-1, 1).round(DIGITS)
-        return Scored(positions, self.ids_at(positions), similarity, vectors).nearest_first()
+        similarity = products(self.vectors_at(positions), query).clip(-1, 1).round(DIGITS)
+        return Scored(positions, self.ids_at(positions), similarity).nearest_first()
 
     def _candidates(self, found: Scored) -> Candidates:
         positions = found.positions
@@ -213,9 +212,9 @@ class State:
             labels=self.labels_at(positions),
             similarity=found.similarity,
             lexical=np.zeros(len(positions)),
-            vectors=found.vectors,
             texts=self._gather(positions, self.base.rows.texts, self.delta.texts),
             words=np.zeros((len(positions), 0)),
+            read_vectors=self.vectors_at,
         )
 
     def _fetch(

@@ -29,6 +29,9 @@ STEEP = 10
 DIGITS = 5
 """Scores are rounded to this many digits, so that ties are ties on every machine."""
 
+NO_VECTORS = np.zeros((0, 0), np.float16)
+"""What strategies that score each candidate by itself get for vectors."""
+
 FORBIDDEN = -1e6
 """The score of a candidate that may not be added to those ranked before it."""
 
@@ -95,7 +98,8 @@ class Pool:
     lexical: Floats
     """Its BM25 score for the query, 0 or more, (n,)."""
     vectors: NDArray[np.floating]
-    """Its unit vector as it is stored, in half precision, (n, dim)."""
+    """Its unit vector as it is stored, in half precision, (n, dim). Only strategies that look at
+    more than one candidate at a time get it."""
     labels: Sequence[str | None]
     seed: int = 0
     weights: Weights = field(default_factory=Weights)
