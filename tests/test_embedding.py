@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -18,10 +19,11 @@ from hypothesis import strategies as st
 from onnx import load
 
 from promptlib.embedding import compile as compile_module
+from promptlib.embedding.ahead import PART, embedded_ahead
 from promptlib.embedding.cache import compiled
 from promptlib.embedding.compile import compile_model
 from promptlib.embedding.crowd import CALM, Crowd
-from promptlib.embedding.embedder import Embedder, HashingEmbedder, embed_and_cover
+from promptlib.embedding.embedder import Embedder, HashingEmbedder, Vectors, embed_and_cover
 from promptlib.embedding.loading import LazyEmbedder, load_embedder
 from promptlib.embedding.onnx import FEW, PADDING, OnnxEmbedder, _batches
 from promptlib.embedding.reference import TorchEmbedder
@@ -480,3 +482,26 @@ def test_batches_hold_every_text_once_and_little_padding(lengths: list[int], mos
         assert padded[-1] <= most or len(part) == 1
         good = (padded > FEW) & (sizes.cumsum() >= (1 - PADDING) * padded)
         assert good[-1] or not good.any()  # fewer texts would have been a better batch
+
+
+# -- ahead ---------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 3 * PART), st.randoms(use_true_random=False))
+def test_each_query_is_embedded_once_beside_those_of_like_length(
+    count: int, random: Random
+) -> None:
+    texts = [f"{n} " + "word " * random.randrange(9) for n in range(count)]
+    embedder, sizes = HashingEmbedder(16), []
+
+    def then(vectors: Vectors) -> Vectors:
+        sizes.append(len(vectors))
+        return 2 * vectors
+
+    found = [*embedded_ahead(embedder, texts, then)]
+    lengths = [len(texts[at]) for at, _, _ in found]
+    assert sorted(at for at, _, _ in found) == [*range(count)]
+    assert lengths == sorted(lengths, reverse=True)
+    for at, vector, twice in found:
+        assert (vector == embedder.embed([texts[at]])[0]).all() and (twice == 2 * vector).all()
+    assert sum(sizes) == count and all(size <= PART for size in sizes)

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from promptlib.embedding.embedder import Embedder, Vectors
 
-PART = 48
-"""Queries that are embedded at a time."""
+PART, LEAST = 128, 32
+"""Queries that are embedded at a time, at the most and at the least."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,7 +39,7 @@ def embedded_ahead(
     vectors of a part.
     """
     order = sorted(range(len(texts)), key=lambda at: -len(texts[at]))
-    parts = [order[start : start + PART] for start in range(0, len(order), PART)]
+    parts = [*_parts(order)]
 
     def embed(part: Sequence[int]) -> Iterator[tuple[int, Vectors, T]]:
         vectors = embedder.embed([texts[at] for at in part], kind="query")
@@ -48,3 +48,12 @@ def embedded_ahead(
     made = map(embed, parts) if len(parts) < 2 else worked_ahead(embed, parts, threads=2)
     for part in made:
         yield from part
+
+
+def _parts(order: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Cut into parts, a third of what is left each: beside work on the last nothing is embedded."""
+    start = 0
+    while start < len(order):
+        size = max(LEAST, min(PART, (len(order) - start) // 3))
+        yield order[start : start + size]
+        start += size
