@@ -48,8 +48,9 @@ def rank_candidates(
     depth: int | None = None,
 ) -> Ranking:  # fmt: skip
     """Rank candidates by a strategy; see `select_examples`."""
+    by_itself = isinstance(strategy, str) and strategy in SINGLE
     pool = Pool(
-        found.similarity, found.lexical, NO_VECTORS if strategy in SINGLE else found.vectors,
+        found.similarity, found.lexical, NO_VECTORS if by_itself else found.vectors,
         found.labels.tolist(), seed, weights or Weights(), found.words,
     )  # fmt: skip
     return select_examples(pool, strategy=strategy, depth=depth)

@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cli.main import cli
 from promptlib.budget.fit import DropReason
 from promptlib.errors import ConfigError, TooFewExamplesError
 from promptlib.project import Project
+from promptlib.selection.pool import Pool
 from promptlib.selection.strategies import STRATEGIES
 from tests.conftest import ROWS, write_rows
 
@@ -58,6 +60,26 @@ def test_the_same_text_with_another_answer_is_no_copy(project: Project) -> None:
     project.import_file("conflict", write_rows(project.root / "c.jsonl", labelled))
     prompt = project.build(ASK, "ok", store="conflict", k=9)
     assert sorted(str(example.label) for example in prompt.examples) == ["a", "b"]
+
+
+@dataclass
+class Nearest:
+    """A strategy that can't be hashed, as those of dataclasses can't."""
+
+    seen: int = 0
+
+    def __call__(self, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
+        cosines = pool.vectors.astype(float) @ pool.vectors[0].astype(float)
+        self.seen = len(pool.vectors)
+        return np.argsort(-cosines), np.sort(cosines)[::-1]
+
+
+def test_a_strategy_of_ones_own_sees_the_vectors(project: Project) -> None:
+    mine = Nearest()
+    prompt = project.build(ASK, "I lost my card", k=3, strategy=mine)
+    assert mine.seen == len(ROWS) and prompt.examples[-1].score == pytest.approx(1, abs=1e-3)
+    (many,) = project.build_many(ASK, ["I lost my card"], k=3, strategy=mine)
+    assert many.text == prompt.text
 
 
 def test_the_query_itself_is_dropped_and_said(project: Project) -> None:
