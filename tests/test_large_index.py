@@ -49,6 +49,7 @@ def test_the_likely_rows_hold_the_best(old: list[str], new: list[str], data: st.
         patch.object(promptlib.index.pruning, "FEW", 0),
         patch.object(promptlib.index.pruning, "SEEDING", 5),
         patch.object(promptlib.index.pruning, "SEEDS", 3),
+        patch.object(promptlib.index.pruning, "STEP", 2),
     ):
         for k in (1, 3, 10):
             assert best(every, k, alive & allowed) == best(likely, k, alive & allowed)

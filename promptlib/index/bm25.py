@@ -84,6 +84,7 @@ def find_sorted(
     rows: NDArray[np.int32], wanted: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Look numbers up among sorted ones, at least one: where each is, and whether it is there."""
+    wanted = wanted.astype(rows.dtype)  # else NumPy would widen all of the sorted ones
     places = np.minimum(np.searchsorted(rows, wanted), len(rows) - 1)
     return places, rows[places] == wanted
 
@@ -143,8 +144,9 @@ def bm25_scores_at(
     """Score some rows alone; to the last bit what `bm25_scores` says of them."""
     start = 0
     scores: NDArray[np.float64] = np.zeros(len(positions))
+    order = np.argsort(positions)  # looking up goes through postings from one end to the other
     for number, part in enumerate(corpus.parts):
-        here = np.flatnonzero((positions >= start) & (positions < start + len(part.alive)))
+        here = order[(positions[order] >= start) & (positions[order] < start + len(part.alive))]
         mine, postings = positions[here] - start, part.postings
         lengths = postings.lengths[mine]
         for term in known if len(mine) else ():

@@ -23,12 +23,12 @@ Mask = NDArray[np.bool_]
 
 SEEDING = 10_000
 """Postings of the terms that give most, from which seeds are chosen."""
-SEEDS = 512
+SEEDS = 256
 """Rows whose scores say what the best rows have at least."""
+STEP = 16
+"""Of many rows, one in so many is looked at to find about where the best begin."""
 FEW = 20_000
 """Rows that are all likely enough: more aren't worth choosing among."""
-PARTED = 20_000
-"""Rows up to which finding the k-th best of them is cheaper than what it spares."""
 LOOKED_UP = 5
 """How many postings are read in the time that it takes to look one row up among them."""
 ROUNDING = 1e-4
@@ -74,7 +74,7 @@ def likely_rows(
     if not terms:
         return np.zeros(0, np.int64)
     left = np.append(np.cumsum([term.bound for term in terms][::-1])[::-1], 0.0) * high
-    floor = low * _floor(terms, alive, k) - ROUNDING
+    floor = low * _first_floor(terms, alive, k) - ROUNDING
     read = int(np.argmax(left <= max(floor, 0.0)))  # the terms after these can't make a row one
     partial: NDArray[Any] = np.bincount(
         np.concatenate([term.rows for term in terms[:read]]),
@@ -85,9 +85,8 @@ def likely_rows(
     rows = rows[alive[rows]]
     for at in range(read, len(terms) + 1):
         values = partial[rows]
-        if k < len(rows) <= PARTED:
-            best = np.partition(values, -k)[-k]
-            floor = max(floor, low * float(best) - ROUNDING)
+        if at == read or at == len(terms):
+            floor = max(floor, low * _floor(rows, values, terms[at:], k) - ROUNDING)
         rows = rows[values * high + left[at] >= floor]
         if at < len(terms):
             terms[at].add_to(partial, rows)
@@ -107,16 +106,29 @@ def _terms(known: Sequence[KnownTerm], number: int, part: Part) -> list[_Term]:
     return found
 
 
-def _floor(terms: Sequence[_Term], alive: Mask, k: int) -> float:
-    """Say what the k-th best row has at least, by the rows that are best by the first terms."""
+def _first_floor(terms: Sequence[_Term], alive: Mask, k: int) -> float:
+    """Say what the k-th best row has at least, by rows that have one of the first terms."""
     seen = np.cumsum([len(term.rows) for term in terms])
-    first = terms[: max(1, int(np.searchsorted(seen, SEEDING, "right")))]
+    count = max(1, int(np.searchsorted(seen, SEEDING, "right")))
+    first, rest = terms[:count], terms[count:]
     rows, places = np.unique(np.concatenate([term.rows for term in first]), return_inverse=True)
     values = np.bincount(places, np.concatenate([term.weights * term.factor for term in first]))
     living = alive[rows]
-    rows, values = rows[living].astype(np.int64), values[living]
+    return _floor(rows[living].astype(np.int64), values[living], rest, k)
+
+
+def _floor(rows: Rows, values: NDArray[np.float64], rest: Sequence[_Term], k: int) -> float:
+    """Say what the k-th best row has at least: by those with the greatest values so far.
+
+    `rest` are the terms that aren't in the values yet.
+    """
+    seeds = max(SEEDS, 2 * k)
+    if len(rows) > STEP * seeds:  # every so many-th of them says where about so many begin
+        some = values[::STEP]
+        least = np.partition(some, -(seeds // STEP))[-(seeds // STEP)]
+        best = np.flatnonzero(values >= least)[: 2 * seeds]
+        rows, values = rows[best], values[best]
     if len(rows) < k:
         return 0.0
-    rows = rows[np.argsort(-values)[: max(SEEDS, k)]]
-    values = np.sum([term.given(rows) for term in terms], axis=0)
-    return float(np.partition(values, -k)[-k])
+    whole = values + sum(term.given(rows) for term in rest)
+    return float(np.partition(whole, -k)[-k])
