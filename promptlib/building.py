@@ -96,7 +96,7 @@ class _Builder:
             missing = [rank for rank in range(renderer.ranked) if rank not in fit.costs]
             costs = {rank: renderer.cost(shown, rank) for rank in missing}
             fit = replace(fit, costs=fit.costs | costs)
-        specials = self._special_tokens(renderer.examples(fit.chosen))
+        specials = self._special_tokens(renderer.examples(renderer.ordered(fit.chosen)))
         self.template.refuse_tokens(rendered)
         renderer.keep(fit.chosen)
         making = self._making(fit, rendered)

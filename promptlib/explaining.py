@@ -21,7 +21,7 @@ LeftOut = Sequence[tuple[DropReason, Candidates]]
 
 
 class Seen(NamedTuple):
-    """What is told of candidates. Their vectors, nine tenths of what they take, can go."""
+    """What is told of candidates, without the index that they can read their vectors from."""
 
     ids: NDArray[np.str_]
     similarity: NDArray[np.float64]
